@@ -1,0 +1,3 @@
+//! The demo binary.
+
+fn main() {}

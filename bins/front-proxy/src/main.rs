@@ -1,0 +1,3 @@
+//! The front-proxy binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The admin endpoints, from handles that the proxy gives.

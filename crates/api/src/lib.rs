@@ -1,0 +1,1 @@
+//! Envoy's v3 API as Rust types and as descriptors.

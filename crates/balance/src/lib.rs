@@ -1,0 +1,1 @@
+//! Choose a host from an immutable host-set snapshot.

@@ -1,0 +1,1 @@
+//! Turn Envoy's configuration into validated runtime types, or refuse it with every reason and place.

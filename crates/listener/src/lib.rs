@@ -1,0 +1,1 @@
+//! Bind, accept, choose the filter chain, accept TLS, drain.

@@ -1,0 +1,1 @@
+//! The shared words of the data path: request, response, body, context, response flags.

@@ -1,0 +1,1 @@
+//! Origins, fixtures and a proxy builder for whole-proxy tests.

@@ -1,0 +1,1 @@
+//! rustls configurations made from Envoy's TLS contexts.
