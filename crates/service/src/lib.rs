@@ -10,12 +10,14 @@
 
 pub mod body;
 pub mod connection;
+pub mod drain;
 pub mod flags;
 pub mod stream_info;
 
 pub use self::{
     body::Body,
     connection::{Connection, TlsConnection},
+    drain::{Drain, DrainClosed, DrainEnded, DrainGuard, DrainHandle, DrainWait},
     flags::ResponseFlags,
     stream_info::StreamInfo,
 };
