@@ -12,6 +12,7 @@ pub mod body;
 pub mod connection;
 pub mod drain;
 pub mod flags;
+pub mod line_sink;
 pub mod stream_info;
 
 pub use self::{
@@ -19,7 +20,8 @@ pub use self::{
     connection::{Connection, TlsConnection},
     drain::{Drain, DrainClosed, DrainEnded, DrainGuard, DrainHandle, DrainWait},
     flags::ResponseFlags,
-    stream_info::StreamInfo,
+    line_sink::LineSink,
+    stream_info::{RequestProgress, StreamInfo},
 };
 
 /// Any error between two layers.
