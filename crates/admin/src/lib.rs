@@ -24,8 +24,8 @@ mod stats;
 
 pub use self::{
     handles::{
-        AdminHandles, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus,
-        ListenerStatus, Memory, ServerFacts, ServerState,
+        AdminHandles, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus,
+        Memory, ServerFacts, ServerState,
     },
     server::{Limits, serve},
 };

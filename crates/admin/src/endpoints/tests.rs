@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::handles::{
-    CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus, Memory,
-    ServerFacts, ServerState,
+    CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus, Memory, ServerFacts,
+    ServerState,
 };
 
 fn host(address: &str) -> HostStatus {
