@@ -56,6 +56,12 @@ const FILTER: Parameter = Parameter {
     input: Input::Text,
 };
 
+const INVERT_FILTER: Parameter = Parameter {
+    name: "invert_filter",
+    help: "Show only stats in whose name the regular expression is not found",
+    input: Input::Switch,
+};
+
 /// All commands, sorted by path.
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
@@ -162,6 +168,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         parameters: &[
             USED_ONLY,
             FILTER,
+            INVERT_FILTER,
             Parameter {
                 name: "format",
                 help: "Format of the answer",
@@ -187,6 +194,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         parameters: &[
             USED_ONLY,
             FILTER,
+            INVERT_FILTER,
             Parameter {
                 name: "text_readouts",
                 help: "Show text readouts as gauges of value 0",

@@ -98,12 +98,10 @@ fn stats_query(query: &Query, path: &str) -> Result<StatsQuery, Answer> {
             ));
         }
     };
-    if query.has("invert_filter") {
-        return refuse("invert_filter is not supported\n".to_owned());
-    }
     Ok(StatsQuery {
         used_only: query.has("usedonly"),
         filter,
+        invert_filter: query.has("invert_filter"),
         kind,
         histogram_buckets,
         text_readouts: query.has("text_readouts"),

@@ -119,6 +119,7 @@ fn status_content_type_and_body_are_envoys() {
     check("/stats?usedonly", 200, TEXT, "server.live: 1\n");
     check("/stats?usedonly=false&format=text", 200, TEXT, "server.live: 1\n");
     check("/stats?filter=l%69ve&format=json", 200, JSON, r#"{"stats":[{"name":"server.live","value":1}]}"#);
+    check("/stats?filter=live&invert_filter", 200, TEXT, "server.debug_assertion_failures: 0\n");
     check("/stats?type=Gauges", 200, TEXT, "server.live: 1\n");
     check("/stats?type=gauges", 400, TEXT, "invalid &type= param");
     check("/stats?format=bogus", 400, TEXT, "usage: /stats?format=(json|prometheus|text)\n\n");
