@@ -68,7 +68,7 @@ fn handles(state: ServerState) -> AdminHandles {
     let stats = nuncio_stats::Registry::new(1);
     let scope = stats.scope(nuncio_stats::Shard::MAIN, "server");
     scope.gauge("live").set(1.0);
-    scope.counter("debug_assertion_failures");
+    let _ = scope.counter("debug_assertion_failures");
     AdminHandles {
         stats,
         facts: ServerFacts {
