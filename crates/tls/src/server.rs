@@ -1,0 +1,195 @@
+//! A downstream TLS context, ready to accept.
+
+use std::{fmt, sync::Arc};
+
+use nuncio_config::model::{DownstreamTls, TlsVersion};
+use rustls::{
+    CipherSuite, NamedGroup, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    crypto::CryptoProvider,
+    server::{ClientHello, ServerSessionMemoryCache},
+};
+
+use crate::{Crypto, TlsError, certificate, certificate::CertificateInfo, select::CertificateSelector};
+
+/// Sessions kept for TLS 1.2 clients that take no tickets; beyond that, the oldest is forgotten.
+const SESSIONS: usize = 4096;
+
+/// The key exchange groups that Envoy offers, best first.
+const GROUPS: [NamedGroup; 2] = [NamedGroup::X25519, NamedGroup::secp256r1];
+
+/// The cipher suites of TLS 1.2 that Envoy offers, best first. On TLS 1.3 the client's order counts.
+const AES_FIRST: [CipherSuite; 6] = [
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
+
+/// The same for a client that prefers ChaCha20: Envoy holds it and AES-128 for equally good.
+const CHACHA_FIRST: [CipherSuite; 6] = [
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
+
+/// TLS towards clients, shared by all workers. Its `Debug` shows no key.
+pub struct ServerContext {
+    tls13: bool,
+    client_order: Variant,
+    aes_first: Variant,
+    chacha_first: Variant,
+    certificates: Vec<CertificateInfo>,
+}
+
+/// One order of cipher suites, with the context's ALPN protocols and without.
+struct Variant {
+    alpn: Arc<ServerConfig>,
+    no_alpn: Arc<ServerConfig>,
+}
+
+impl ServerContext {
+    /// Checks a context's certificates and makes it ready. Gives all errors at once.
+    pub fn new(config: &DownstreamTls, crypto: &Crypto) -> Result<Self, Vec<TlsError>> {
+        let mut errors = Vec::new();
+        let certificates: Vec<_> = config
+            .certificates
+            .iter()
+            .filter_map(|config| certificate::load(config, &crypto.provider, &mut errors))
+            .collect();
+        if config.certificates.is_empty() {
+            errors.push(TlsError::new(&config.place, "no TLS certificates found for the server context"));
+        }
+        let versions = versions(config);
+        if versions.is_empty() {
+            errors.push(TlsError::new(
+                &config.place,
+                "tls_minimum_protocol_version is above tls_maximum_protocol_version, so no version is left",
+            ));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let shared = Shared {
+            versions: &versions,
+            selector: Arc::new(CertificateSelector::new(&certificates)),
+            sessions: ServerSessionMemoryCache::new(SESSIONS),
+            ticketer: (crypto.ticketer)().map_err(|error| {
+                vec![TlsError::new(&config.place, format!("no session ticket key: {error}"))]
+            })?,
+            alpn: &config.alpn_protocols,
+        };
+        let variant = |order| {
+            shared.variant(&crypto.provider, order).map_err(|error| {
+                vec![TlsError::new(&config.place, format!("no usable cipher suite: {error}"))]
+            })
+        };
+        Ok(Self {
+            tls13: versions.contains(&&rustls::version::TLS13),
+            client_order: variant(None)?,
+            aes_first: variant(Some(&AES_FIRST))?,
+            chacha_first: variant(Some(&CHACHA_FIRST))?,
+            certificates: certificates.into_iter().map(|certificate| certificate.info).collect(),
+        })
+    }
+
+    /// The server's certificates, in the order of the configuration.
+    pub fn certificates(&self) -> &[CertificateInfo] {
+        &self.certificates
+    }
+
+    /// The rustls configuration for a client that said `hello`.
+    pub fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let variant = if self.tls13 && hello.cipher_suites().iter().any(is_tls13) {
+            &self.client_order
+        } else if prefers_chacha(hello.cipher_suites()) {
+            &self.chacha_first
+        } else {
+            &self.aes_first
+        };
+        let ours = &variant.alpn.alpn_protocols;
+        let agrees =
+            hello.alpn().is_none_or(|mut theirs| theirs.any(|theirs| ours.iter().any(|ours| ours == theirs)));
+        Arc::clone(if agrees { &variant.alpn } else { &variant.no_alpn })
+    }
+}
+
+/// What the variants of a context have in common, so that a session of one can be resumed by another.
+struct Shared<'a> {
+    versions: &'a [&'static SupportedProtocolVersion],
+    selector: Arc<CertificateSelector>,
+    sessions: Arc<ServerSessionMemoryCache>,
+    ticketer: Arc<dyn rustls::server::ProducesTickets>,
+    alpn: &'a [String],
+}
+
+impl Shared<'_> {
+    /// The server's order of cipher suites for TLS 1.2, or the client's.
+    fn variant(
+        &self,
+        provider: &CryptoProvider,
+        order: Option<&[CipherSuite]>,
+    ) -> Result<Variant, rustls::Error> {
+        let mut provider = provider.clone();
+        if let Some(order) = order {
+            // Stable, so that those not in the list keep their places behind the others.
+            provider.cipher_suites.sort_by_key(|suite: &SupportedCipherSuite| {
+                order.iter().position(|first| *first == suite.suite()).unwrap_or(order.len())
+            });
+        }
+        let rank = |group: NamedGroup| GROUPS.iter().position(|known| *known == group);
+        if provider.kx_groups.iter().any(|group| rank(group.name()).is_some()) {
+            provider.kx_groups.retain(|group| rank(group.name()).is_some());
+            provider.kx_groups.sort_by_key(|group| rank(group.name()));
+        }
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(self.versions)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::<CertificateSelector>::clone(&self.selector));
+        config.ignore_client_order = order.is_some();
+        config.session_storage = Arc::<ServerSessionMemoryCache>::clone(&self.sessions);
+        config.ticketer = Arc::clone(&self.ticketer);
+        let no_alpn = Arc::new(config.clone());
+        config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Ok(Variant { alpn: Arc::new(config), no_alpn })
+    }
+}
+
+fn versions(config: &DownstreamTls) -> Vec<&'static SupportedProtocolVersion> {
+    let maximum = config.maximum_version.unwrap_or(TlsVersion::Tls13);
+    [(TlsVersion::Tls13, &rustls::version::TLS13), (TlsVersion::Tls12, &rustls::version::TLS12)]
+        .into_iter()
+        .filter(|(version, _)| (config.minimum_version..=maximum).contains(version))
+        .map(|(_, version)| version)
+        .collect()
+}
+
+fn is_tls13(suite: &CipherSuite) -> bool {
+    matches!(
+        suite,
+        CipherSuite::TLS13_AES_128_GCM_SHA256
+            | CipherSuite::TLS13_AES_256_GCM_SHA384
+            | CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+    )
+}
+
+/// Whether ChaCha20 stands before AES-128 in the client's list.
+fn prefers_chacha(suites: &[CipherSuite]) -> bool {
+    suites.iter().find_map(|suite| match suite {
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => Some(true),
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Some(false),
+        _ => None,
+    }) == Some(true)
+}
+
+impl fmt::Debug for ServerContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerContext").field("certificates", &self.certificates).finish_non_exhaustive()
+    }
+}
