@@ -13,6 +13,29 @@ use metrics::HistogramFn;
 /// The quantiles that are shown, in percent.
 pub const QUANTILES: [f64; 10] = [0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 100.0];
 
+/// The upper bounds of the buckets that are shown, Envoy's default.
+pub const BUCKETS: [f64; 19] = [
+    0.5,
+    1.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1_000.0,
+    2_500.0,
+    5_000.0,
+    10_000.0,
+    30_000.0,
+    60_000.0,
+    300_000.0,
+    600_000.0,
+    1_800_000.0,
+    3_600_000.0,
+];
+
 /// Buckets to a power of ten.
 const STEPS: usize = 90;
 /// Powers of ten up to the largest `u64`.
@@ -156,6 +179,15 @@ impl Bins {
             (count > before).then(|| (bin, count - before))
         });
         Bins(more.collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Bin, u64)> {
+        self.0.iter().copied()
+    }
+
+    /// Samples in bins that begin at or below a bound.
+    pub(crate) fn count_below(&self, bound: f64) -> u64 {
+        self.iter().take_while(|(bin, _)| bin.bounds().0 <= bound).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -15,6 +15,7 @@ use crate::cell::{Cell, Slabs};
 use crate::histogram::{Bins, HistogramCell, Unit};
 use crate::query::{StatKind, StatsQuery};
 use crate::snapshot::{HistogramSnapshot, Snapshot};
+use crate::tags::TagRules;
 
 /// Names that a reader visits before it lets go of the lock.
 const BATCH: usize = 512;
@@ -49,6 +50,7 @@ pub struct Recorder {
 
 struct Inner {
     workers: usize,
+    tags: Arc<TagRules>,
     slabs: Mutex<Vec<Slabs>>,
     counters: RwLock<Map<CounterEntry>>,
     gauges: RwLock<Map<Cells>>,
@@ -89,11 +91,17 @@ impl Shard {
 }
 
 impl Registry {
-    /// An empty registry for a main runtime and so many workers.
+    /// An empty registry for a main runtime and so many workers, with Envoy's default tags.
     pub fn new(workers: usize) -> Registry {
+        Registry::with_tags(workers, TagRules::default())
+    }
+
+    /// An empty registry with other rules for the tags that Prometheus is shown.
+    pub fn with_tags(workers: usize, tags: TagRules) -> Registry {
         Registry {
             inner: Arc::new(Inner {
                 workers,
+                tags: Arc::new(tags),
                 slabs: Mutex::default(),
                 counters: RwLock::default(),
                 gauges: RwLock::default(),
@@ -122,7 +130,7 @@ impl Registry {
 
     /// The stats that a query asks for, each kind sorted by name.
     pub fn snapshot(&self, query: &StatsQuery) -> Snapshot {
-        let mut snapshot = Snapshot::new(query);
+        let mut snapshot = Snapshot::new(query, Arc::clone(&self.inner.tags));
         if query.shows(StatKind::TextReadout) {
             visit(&self.inner.text_readouts, |name, value| {
                 if query.keeps(name, || true) {
@@ -329,14 +337,12 @@ fn is_used(cells: &Cells) -> bool {
 fn push_sanitized(out: &mut String, name: &str) {
     let name = name.strip_suffix('.').unwrap_or(name);
     let mut rest = name.strip_prefix('.').unwrap_or(name);
-    while let Some((before, after)) = rest.split_once([':', '\0']) {
-        let colon = !rest[before.len()..].starts_with('\0');
+    while let Some(at) = rest.find([':', '\0']) {
+        let (before, from) = rest.split_at(at);
         out.push_str(before);
         out.push('_');
-        rest = match after.strip_prefix("//").or_else(|| after.strip_prefix('/')) {
-            Some(after) if colon => after,
-            _ => after,
-        };
+        rest =
+            ["://", ":/", ":", "\0"].iter().find_map(|mapped| from.strip_prefix(mapped)).unwrap_or_default();
     }
     out.push_str(rest);
 }

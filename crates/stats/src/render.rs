@@ -4,13 +4,15 @@
 //! to be held at once.
 
 mod json;
+mod number;
 mod prometheus;
 mod text;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::snapshot::Snapshot;
+use crate::histogram::BUCKETS;
+use crate::query::HistogramBuckets;
+use crate::snapshot::{HistogramSnapshot, Snapshot, Span};
 
 /// A chunk is handed out when it has grown to this many bytes.
 const CHUNK: usize = 64 * 1024;
@@ -27,7 +29,7 @@ pub fn json(snapshot: &Snapshot) -> String {
 
 /// The text of `/stats/prometheus`.
 pub fn prometheus(snapshot: &Snapshot) -> String {
-    whole(prometheus::Prometheus::new(snapshot), snapshot)
+    whole(prometheus::Prometheus::default(), snapshot)
 }
 
 /// [`text()`] in chunks of about 64 KiB.
@@ -42,7 +44,7 @@ pub fn json_chunks(snapshot: Snapshot) -> impl Iterator<Item = String> + Send + 
 
 /// [`prometheus()`] in chunks of about 64 KiB.
 pub fn prometheus_chunks(snapshot: Snapshot) -> impl Iterator<Item = String> + Send + 'static {
-    Chunks { render: prometheus::Prometheus::new(&snapshot), snapshot }
+    Chunks { render: prometheus::Prometheus::default(), snapshot }
 }
 
 /// A rendering that is made piece by piece.
@@ -91,16 +93,19 @@ impl Scalars {
     }
 }
 
-/// Writes a number as C++'s shortest round-trip form does, which differs from Rust's in very large and very small
-/// ones only.
-fn push_f64(out: &mut String, value: f64) {
-    // Writing to a string cannot fail.
-    let _ = if value != 0.0 && !(1e-4..1e16).contains(&value.abs()) && value.is_finite() {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
-        write!(out, "{digits}e{sign}{exponent:0>2}")
-    } else {
-        write!(out, "{value}")
-    };
+/// The buckets of a histogram that are shown: upper bound, samples in the interval, samples over all time.
+fn shown_buckets(
+    histogram: &HistogramSnapshot,
+    form: HistogramBuckets,
+) -> impl Iterator<Item = (f64, u64, u64)> {
+    let mut below = (0, 0);
+    BUCKETS.into_iter().map(move |bound| {
+        let interval = histogram.count_below(Span::Interval, bound);
+        let cumulative = histogram.count_below(Span::Cumulative, bound);
+        let before = std::mem::replace(&mut below, (interval, cumulative));
+        match form {
+            HistogramBuckets::Disjoint => (bound, interval - before.0, cumulative - before.1),
+            _ => (bound, interval, cumulative),
+        }
+    })
 }

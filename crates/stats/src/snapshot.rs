@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::histogram::{Bins, Unit};
 use crate::query::{HistogramBuckets, StatsQuery};
+use crate::tags::TagRules;
 
 /// The stats that a [`StatsQuery`] asked for, each kind sorted by name. Made by
 /// [`Registry::snapshot`](crate::Registry::snapshot).
@@ -14,7 +15,9 @@ pub struct Snapshot {
     pub(crate) text_readouts: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) histograms: Vec<HistogramSnapshot>,
     pub(crate) histogram_buckets: HistogramBuckets,
+    /// Whether Prometheus is shown the text readouts.
     pub(crate) show_text_readouts: bool,
+    pub(crate) tags: Arc<TagRules>,
 }
 
 /// One histogram as of the last flush.
@@ -27,7 +30,7 @@ pub struct HistogramSnapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(query: &StatsQuery) -> Snapshot {
+    pub(crate) fn new(query: &StatsQuery, tags: Arc<TagRules>) -> Snapshot {
         Snapshot {
             counters: Vec::new(),
             gauges: Vec::new(),
@@ -35,6 +38,7 @@ impl Snapshot {
             histograms: Vec::new(),
             histogram_buckets: query.histogram_buckets,
             show_text_readouts: query.text_readouts,
+            tags,
         }
     }
 
@@ -80,7 +84,21 @@ impl HistogramSnapshot {
         self.bins(span).quantile(percent).map(|value| value * self.unit.scale())
     }
 
-    pub(crate) fn bins(&self, span: Span) -> &Bins {
+    /// The number of samples in buckets that begin at or below a bound.
+    pub fn count_below(&self, span: Span, bound: f64) -> u64 {
+        self.bins(span).count_below(bound / self.unit.scale())
+    }
+
+    /// The buckets that hold samples: lower bound, width, number.
+    pub fn buckets(&self, span: Span) -> impl Iterator<Item = (f64, f64, u64)> {
+        let scale = self.unit.scale();
+        self.bins(span).iter().map(move |(bin, count)| {
+            let (low, width) = bin.bounds();
+            (low * scale, width * scale, count)
+        })
+    }
+
+    fn bins(&self, span: Span) -> &Bins {
         match span {
             Span::Cumulative => &self.cumulative,
             Span::Interval => &self.interval,

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Render, Scalars, push_f64};
+use super::number::{push_digits, push_shortest};
+use super::{Render, Scalars, shown_buckets};
 use crate::histogram::QUANTILES;
+use crate::query::HistogramBuckets;
 use crate::snapshot::{HistogramSnapshot, Snapshot, Span};
 
 #[derive(Default)]
@@ -15,19 +17,15 @@ pub(super) struct Text {
 
 impl Render for Text {
     fn step(&mut self, snapshot: &Snapshot, out: &mut String) -> bool {
+        // Writing to a string cannot fail, here and below.
         if let Some((name, value)) = snapshot.text_readouts.get(self.text_readouts) {
             self.text_readouts += 1;
-            out.push_str(name);
-            out.push_str(": \"");
-            push_escaped(out, value);
-            out.push_str("\"\n");
+            let _ = writeln!(out, "{name}: \"{value}\"");
         } else if let Some((name, value)) = self.scalars.next(snapshot) {
-            out.push_str(name);
-            // Writing to a string cannot fail.
-            let _ = writeln!(out, ": {value}");
+            let _ = writeln!(out, "{name}: {value}");
         } else if let Some(histogram) = snapshot.histograms.get(self.histograms) {
             self.histograms += 1;
-            push_histogram(out, histogram);
+            push_histogram(out, histogram, snapshot.histogram_buckets);
         } else {
             return false;
         }
@@ -35,40 +33,63 @@ impl Render for Text {
     }
 }
 
-fn push_histogram(out: &mut String, histogram: &HistogramSnapshot) {
+fn push_histogram(out: &mut String, histogram: &HistogramSnapshot, form: HistogramBuckets) {
     out.push_str(&histogram.name);
-    if histogram.cumulative.is_empty() {
-        out.push_str(": No recorded values\n");
-        return;
-    }
     out.push(':');
-    for percent in QUANTILES {
-        let _ = write!(out, " P{percent}(");
+    if histogram.cumulative.is_empty() {
+        out.push_str(" No recorded values");
+    } else {
+        match form {
+            HistogramBuckets::Unset | HistogramBuckets::Summary => {
+                out.push(' ');
+                push_quantiles(out, histogram);
+            }
+            HistogramBuckets::Cumulative | HistogramBuckets::Disjoint => {
+                for (bound, interval, cumulative) in shown_buckets(histogram, form) {
+                    out.push_str(" B");
+                    push_digits(out, bound, 6);
+                    let _ = write!(out, "({interval},{cumulative})");
+                }
+            }
+            HistogramBuckets::Detailed => {
+                out.push_str("\n  totals=");
+                push_bins(out, histogram, Span::Cumulative);
+                out.push_str("\n  intervals=");
+                push_bins(out, histogram, Span::Interval);
+                out.push_str("\n  summary=");
+                push_quantiles(out, histogram);
+            }
+        }
+    }
+    out.push('\n');
+}
+
+fn push_quantiles(out: &mut String, histogram: &HistogramSnapshot) {
+    for (i, percent) in QUANTILES.into_iter().enumerate() {
+        let space = if i > 0 { " " } else { "" };
+        let _ = write!(out, "{space}P{percent}(");
         push_quantile(out, histogram.quantile(Span::Interval, percent));
         out.push(',');
         push_quantile(out, histogram.quantile(Span::Cumulative, percent));
         out.push(')');
     }
-    out.push('\n');
 }
 
 fn push_quantile(out: &mut String, value: Option<f64>) {
     match value {
-        Some(value) => push_f64(out, value),
+        Some(value) => push_shortest(out, value),
         None => out.push_str("nan"),
     }
 }
 
-/// Values come from configuration servers, and browsers show this page.
-fn push_escaped(out: &mut String, value: &str) {
-    for c in value.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
+fn push_bins(out: &mut String, histogram: &HistogramSnapshot, span: Span) {
+    for (i, (low, width, count)) in histogram.buckets(span).enumerate() {
+        if i > 0 {
+            out.push_str(", ");
         }
+        push_shortest(out, low);
+        out.push(',');
+        push_shortest(out, width);
+        let _ = write!(out, ":{count}");
     }
 }
