@@ -2,7 +2,11 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -30,9 +34,13 @@ pub struct StreamInfo {
     /// The host that the request was sent to.
     pub upstream_host: Option<SocketAddr>,
     /// Why the upstream connection failed, for the access log.
-    pub upstream_failure: Option<Arc<str>>,
-    /// From sending the request upstream to the response's head.
+    pub upstream_failure: Option<&'static str>,
+    /// From the end of the request to the response's head.
     pub upstream_service_time: Option<Duration>,
+    /// How far the request's body has been read; `None` where there is no body.
+    pub progress: Option<Arc<RequestProgress>>,
+    /// Whether the connection is to end with this stream.
+    pub close_downstream: bool,
 }
 
 impl StreamInfo {
@@ -50,6 +58,87 @@ impl StreamInfo {
             upstream_host: None,
             upstream_failure: None,
             upstream_service_time: None,
+            progress: None,
+            close_downstream: false,
         }
+    }
+}
+
+/// How far a request's body has been read. Shared by the body, which may be read in another task, and by whoever
+/// waits for its end.
+#[derive(Debug, Default)]
+pub struct RequestProgress {
+    bytes: AtomicU64,
+    ended: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl RequestProgress {
+    /// Counts bytes of the body.
+    pub fn read(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes the end of the body and wakes who waits for it.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    /// The bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the body has been read to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Has `waker` woken at the end, if that has not come yet. The last waker stays.
+    pub fn wake_at_end(&self, waker: &Waker) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waiting {
+            Some(old) => old.clone_from(waker),
+            None => *waiting = Some(waker.clone()),
+        }
+        if self.has_ended()
+            && let Some(waker) = waiting.take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicUsize, task::Wake};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_body_wakes_who_waits_whichever_comes_first() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let progress = RequestProgress::default();
+        progress.read(5);
+        progress.wake_at_end(&waker);
+        assert_eq!((progress.bytes(), progress.has_ended(), woken.0.load(Ordering::Relaxed)), (5, false, 0));
+        progress.end();
+        assert_eq!((progress.has_ended(), woken.0.load(Ordering::Relaxed)), (true, 1));
+        progress.wake_at_end(&waker);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,0 +1,327 @@
+//! The access log: Envoy's format strings, parsed once, and the lines made with them.
+
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
+use nuncio_service::{LineSink, StreamInfo};
+
+/// Envoy's default format.
+pub const DEFAULT_FORMAT: &str = concat!(
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" ",
+    "%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ",
+    "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" ",
+    "\"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n",
+);
+
+/// A format string that was understood.
+#[derive(Debug, Clone)]
+pub struct Format(Vec<Part>);
+
+/// What is wrong with a format string.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FormatError {
+    /// A `%` without its partner.
+    #[error("a command operator is not closed: \"{0}\"")]
+    Unclosed(String),
+    /// A command operator that is not known here.
+    #[error("the command operator \"%{0}%\" is not supported")]
+    Unknown(String),
+    /// A header name that is none, or a length that is none.
+    #[error("the command operator \"%{0}%\" has a malformed argument")]
+    Argument(String),
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(String),
+    Request(Field),
+    Response(Field),
+    StartTime,
+    Protocol,
+    ResponseCode,
+    ResponseCodeDetails,
+    ResponseFlags,
+    BytesReceived,
+    BytesSent,
+    Duration,
+    UpstreamHost,
+    UpstreamCluster,
+    UpstreamFailure,
+    RouteName,
+    RemoteAddress { port: bool },
+    LocalAddress { port: bool },
+    ServerName,
+    TlsVersion,
+    TlsCipher,
+}
+
+/// `NAME?ALTERNATIVE:LENGTH`.
+#[derive(Debug, Clone)]
+struct Field {
+    names: Vec<FieldName>,
+    length: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+enum FieldName {
+    Method,
+    Path,
+    Authority,
+    Scheme,
+    Header(HeaderName),
+}
+
+/// What a line is made of.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) request: Option<&'a RequestRecord>,
+    pub(crate) response: Option<(StatusCode, &'a HeaderMap)>,
+    pub(crate) info: &'a StreamInfo,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) duration: Duration,
+}
+
+/// The part of a request that the log may ask for, kept only where there is a log.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestRecord {
+    pub(crate) method: Method,
+    pub(crate) scheme: &'static str,
+    pub(crate) authority: String,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+}
+
+/// All access logs of one connection manager.
+#[derive(Debug, Clone, Default)]
+pub struct AccessLog {
+    logs: Arc<[(Format, LineSink)]>,
+}
+
+impl AccessLog {
+    /// Lines in each format to the sink beside it.
+    pub fn new(logs: impl IntoIterator<Item = (Format, LineSink)>) -> Self {
+        Self { logs: logs.into_iter().collect() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.logs.is_empty()
+    }
+
+    pub(crate) fn write(&self, record: &Record<'_>) {
+        for (format, sink) in &*self.logs {
+            let mut line = String::with_capacity(256);
+            format.write(record, &mut line);
+            sink.write(line.as_bytes());
+        }
+    }
+}
+
+impl Format {
+    /// Reads a format string with its command operators.
+    pub fn parse(text: &str) -> Result<Self, FormatError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('%') {
+            literal.push_str(before);
+            if let Some(after) = after.strip_prefix('%') {
+                literal.push('%');
+                rest = after;
+                continue;
+            }
+            let Some((operator, after)) = after.split_once('%') else {
+                return Err(FormatError::Unclosed(after.to_owned()));
+            };
+            if !literal.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut literal)));
+            }
+            parts.push(Part::parse(operator)?);
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        Ok(Self(parts))
+    }
+
+    fn write(&self, record: &Record<'_>, line: &mut String) {
+        for part in &self.0 {
+            part.write(record, line);
+        }
+    }
+}
+
+impl Part {
+    fn parse(operator: &str) -> Result<Self, FormatError> {
+        if let Some(field) = operator.strip_prefix("REQ(") {
+            return Field::parse(operator, field).map(Self::Request);
+        }
+        if let Some(field) = operator.strip_prefix("RESP(") {
+            return Field::parse(operator, field).map(Self::Response);
+        }
+        Ok(match operator {
+            "START_TIME" => Self::StartTime,
+            "PROTOCOL" => Self::Protocol,
+            "RESPONSE_CODE" => Self::ResponseCode,
+            "RESPONSE_CODE_DETAILS" => Self::ResponseCodeDetails,
+            "RESPONSE_FLAGS" => Self::ResponseFlags,
+            "BYTES_RECEIVED" => Self::BytesReceived,
+            "BYTES_SENT" => Self::BytesSent,
+            "DURATION" => Self::Duration,
+            "UPSTREAM_HOST" => Self::UpstreamHost,
+            "UPSTREAM_CLUSTER" => Self::UpstreamCluster,
+            "UPSTREAM_TRANSPORT_FAILURE_REASON" => Self::UpstreamFailure,
+            "ROUTE_NAME" => Self::RouteName,
+            "DOWNSTREAM_REMOTE_ADDRESS" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" => {
+                Self::RemoteAddress { port: true }
+            }
+            "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => {
+                Self::RemoteAddress { port: false }
+            }
+            "DOWNSTREAM_LOCAL_ADDRESS" => Self::LocalAddress { port: true },
+            "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Self::LocalAddress { port: false },
+            "REQUESTED_SERVER_NAME" => Self::ServerName,
+            "DOWNSTREAM_TLS_VERSION" => Self::TlsVersion,
+            "DOWNSTREAM_TLS_CIPHER" => Self::TlsCipher,
+            unknown => return Err(FormatError::Unknown(unknown.to_owned())),
+        })
+    }
+
+    fn write(&self, record: &Record<'_>, line: &mut String) {
+        let info = record.info;
+        let tls = info.connection.tls.as_ref();
+        let _infallible = match self {
+            Self::Text(text) => line.write_str(text),
+            Self::Request(field) => field.write(line, |name| record.request.and_then(|r| name.of_request(r))),
+            Self::Response(field) => {
+                field.write(line, |name| record.response.and_then(|(_, headers)| name.of_headers(headers)))
+            }
+            Self::StartTime => {
+                let start = SystemTime::now().checked_sub(record.duration).unwrap_or(UNIX_EPOCH);
+                line.write_str(&timestamp(start))
+            }
+            Self::Protocol => line.write_str(protocol(info.protocol)),
+            Self::ResponseCode => match record.response {
+                Some((status, _)) => line.write_str(status.as_str()),
+                None => line.write_str("0"),
+            },
+            Self::ResponseCodeDetails => {
+                or_dash(line, Some(info.response_code_details).filter(|d| !d.is_empty()))
+            }
+            Self::ResponseFlags => write!(line, "{}", info.flags),
+            Self::BytesReceived => write!(line, "{}", record.bytes_received),
+            Self::BytesSent => write!(line, "{}", record.bytes_sent),
+            Self::Duration => write!(line, "{}", record.duration.as_millis()),
+            Self::UpstreamHost => match info.upstream_host {
+                Some(host) => write!(line, "{host}"),
+                None => line.write_str("-"),
+            },
+            Self::UpstreamCluster => or_dash(line, info.cluster.as_deref()),
+            Self::UpstreamFailure => or_dash(line, info.upstream_failure),
+            Self::RouteName => or_dash(line, info.route_name.as_deref()),
+            Self::RemoteAddress { port } => address(line, info.connection.remote_address, *port),
+            Self::LocalAddress { port } => address(line, info.connection.local_address, *port),
+            Self::ServerName => or_dash(line, tls.and_then(|tls| tls.server_name.as_deref())),
+            Self::TlsVersion => or_dash(line, tls.map(|tls| tls.version)),
+            Self::TlsCipher => or_dash(line, tls.map(|tls| tls.cipher)),
+        };
+    }
+}
+
+impl Field {
+    fn parse(operator: &str, text: &str) -> Result<Self, FormatError> {
+        let malformed = || FormatError::Argument(operator.to_owned());
+        let (names, length) = text.split_once(')').ok_or_else(malformed)?;
+        let length = match length.strip_prefix(':') {
+            Some(digits) => Some(digits.parse().map_err(|_| malformed())?),
+            None if length.is_empty() => None,
+            None => return Err(malformed()),
+        };
+        let names = names
+            .splitn(2, '?')
+            .map(|name| match name.to_ascii_lowercase().as_str() {
+                ":method" => Ok(FieldName::Method),
+                ":path" => Ok(FieldName::Path),
+                ":authority" | "host" => Ok(FieldName::Authority),
+                ":scheme" => Ok(FieldName::Scheme),
+                name => {
+                    HeaderName::from_bytes(name.as_bytes()).map(FieldName::Header).map_err(|_| malformed())
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { names, length })
+    }
+
+    fn write<'a>(&self, line: &mut String, find: impl Fn(&FieldName) -> Option<&'a str>) -> std::fmt::Result {
+        let value = self.names.iter().find_map(find).unwrap_or("-");
+        let end = self.length.unwrap_or(value.len());
+        line.write_str(value.get(..end).unwrap_or(value))
+    }
+}
+
+impl FieldName {
+    fn of_request<'a>(&self, request: &'a RequestRecord) -> Option<&'a str> {
+        match self {
+            Self::Method => Some(request.method.as_str()),
+            Self::Path => Some(request.path.as_str()),
+            Self::Authority => Some(request.authority.as_str()).filter(|authority| !authority.is_empty()),
+            Self::Scheme => Some(request.scheme),
+            Self::Header(_) => self.of_headers(&request.headers),
+        }
+    }
+
+    fn of_headers<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        match self {
+            Self::Header(name) => headers.get(name)?.to_str().ok(),
+            _ => None,
+        }
+    }
+}
+
+fn or_dash(line: &mut String, value: Option<&str>) -> std::fmt::Result {
+    line.write_str(value.unwrap_or("-"))
+}
+
+fn address(line: &mut String, address: SocketAddr, port: bool) -> std::fmt::Result {
+    if port { write!(line, "{address}") } else { write!(line, "{}", address.ip()) }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// `2026-11-21T23:16:19.943Z`.
+fn timestamp(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // The civil date of a day number, in eras of 400 years that begin on a first of March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

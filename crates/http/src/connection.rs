@@ -1,0 +1,451 @@
+//! One downstream connection from its first byte to its last: choice of the codec, requests to the filters, idle
+//! time, draining, and a gentle end.
+
+mod io;
+mod log;
+mod refusal;
+mod state;
+mod stream;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use nuncio_config::model::{CodecType, Http2Settings, HttpConnectionManager};
+use nuncio_service::{Connection, Drain, DrainClosed, DrainWait, Request, Response};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    time::Sleep,
+};
+use tower_service::Service;
+
+use self::{io::DownstreamIo, log::RefusalLog, state::ConnectionState, stream::StreamService};
+use crate::{
+    access_log::AccessLog,
+    headers::HeaderRules,
+    local_reply::LocalReply,
+    stats::{HttpStats, whole_ms},
+};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Serves the connections of one filter chain on one worker. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ConnectionManager<S> {
+    shared: Arc<Shared>,
+    filters: S,
+}
+
+/// What all connections of a connection manager share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    stats: Arc<HttpStats>,
+    access_log: AccessLog,
+    rules: HeaderRules,
+    codec: CodecType,
+    max_request_headers_bytes: usize,
+    max_headers_count: usize,
+    max_requests_per_connection: Option<u32>,
+    idle_timeout: Option<Duration>,
+    max_connection_duration: Option<Duration>,
+    headers_timeout: Option<Duration>,
+    delayed_close_timeout: Duration,
+    http2: Http2Settings,
+}
+
+impl<S> ConnectionManager<S>
+where
+    S: Service<Request, Response = Response, Error = LocalReply> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    /// A connection manager that hands requests to `filters`, whose `poll_ready` is not asked.
+    pub fn new(
+        config: &HttpConnectionManager,
+        stats: Arc<HttpStats>,
+        access_log: AccessLog,
+        filters: S,
+    ) -> Self {
+        let shared = Shared {
+            stats,
+            access_log,
+            rules: HeaderRules::new(config),
+            codec: config.codec_type,
+            max_request_headers_bytes: config.max_request_headers_bytes as usize,
+            max_headers_count: config.max_headers_count as usize,
+            max_requests_per_connection: config.max_requests_per_connection,
+            idle_timeout: config.idle_timeout,
+            max_connection_duration: config.max_connection_duration,
+            // A stream begins with the first byte of its head, so its idle timeout bounds a slow head.
+            headers_timeout: match (config.request_headers_timeout, config.stream_idle_timeout) {
+                (Some(headers), Some(idle)) => Some(headers.min(idle)),
+                (headers, idle) => headers.or(idle),
+            },
+            delayed_close_timeout: config.delayed_close_timeout,
+            http2: config.http2,
+        };
+        Self { shared: Arc::new(shared), filters }
+    }
+
+    /// Serves one connection until it ends. `drain` asks it to end early.
+    pub async fn serve<I>(&self, mut io: I, connection: Arc<Connection>, drain: Drain)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stats = &self.shared.stats;
+        let tls = connection.tls.is_some();
+        stats.downstream_cx_total.increment(1);
+        stats.downstream_cx_active.increment(1);
+        if tls {
+            stats.downstream_cx_ssl_total.increment(1);
+            stats.downstream_cx_ssl_active.increment(1);
+        }
+        let log = RefusalLog { log: self.shared.access_log.clone(), connection: Arc::clone(&connection) };
+        let state = Arc::new(ConnectionState::new(
+            Arc::clone(stats),
+            self.shared.rules.server_name.clone(),
+            self.shared.max_request_headers_bytes,
+            log,
+        ));
+        // Counts the end even if the task is dropped.
+        let ended = Ended { state: Arc::clone(&state), tls };
+        if let Some((http2, prefix)) = self.choose_codec(&mut io, &connection, &state, &drain).await {
+            let linger = self.shared.delayed_close_timeout;
+            let io = DownstreamIo::new(io, prefix, !http2, linger, Arc::clone(&state));
+            let service = StreamService {
+                shared: Arc::clone(&self.shared),
+                state: Arc::clone(&state),
+                connection,
+                drain: drain.clone(),
+                filters: self.filters.clone(),
+            };
+            if http2 {
+                self.serve_http2(io, service, &state, &drain).await;
+            } else {
+                self.serve_http1(io, service, &state, &drain).await;
+            }
+        }
+        drop(ended);
+    }
+
+    /// Whether the client speaks HTTP/2, and what had to be read to know; `None` if it went away.
+    async fn choose_codec<I: AsyncRead + Unpin>(
+        &self,
+        io: &mut I,
+        connection: &Connection,
+        state: &ConnectionState,
+        drain: &Drain,
+    ) -> Option<(bool, Bytes)> {
+        match self.shared.codec {
+            CodecType::Http1 => return Some((false, Bytes::new())),
+            CodecType::Http2 => return Some((true, Bytes::new())),
+            CodecType::Auto => {}
+        }
+        match connection.tls.as_ref().and_then(|tls| tls.alpn.as_deref()) {
+            Some(b"h2") => return Some((true, Bytes::new())),
+            Some(_) => return Some((false, Bytes::new())),
+            None => {}
+        }
+        let idle = self.shared.idle_timeout;
+        let mut prefix = BytesMut::new();
+        let mut draining = pin!(drain.wait());
+        let mut timer = pin!(async move {
+            match idle {
+                Some(idle) => tokio::time::sleep(idle).await,
+                None => std::future::pending().await,
+            }
+        });
+        loop {
+            // Room for a whole small request, so that most are read at once.
+            prefix.reserve(1024);
+            let read = {
+                let mut read = pin!(io.read_buf(&mut prefix));
+                poll_fn(|cx| match read.as_mut().poll(cx) {
+                    Poll::Ready(read) => Poll::Ready(Some(read)),
+                    Poll::Pending if draining.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+                    Poll::Pending if timer.as_mut().poll(cx).is_ready() => {
+                        state.stats().downstream_cx_idle_timeout.increment(1);
+                        Poll::Ready(None)
+                    }
+                    Poll::Pending => Poll::Pending,
+                })
+                .await
+            };
+            match read {
+                Some(Ok(read)) if read > 0 => {
+                    state.stats().downstream_cx_rx_bytes_total.increment(read as u64);
+                }
+                Some(Ok(_)) => {
+                    state.remote_closed();
+                    return None;
+                }
+                _ => return None,
+            }
+            // `PRI` is no HTTP/1 method, so a few bytes settle it.
+            if prefix.len() >= 4 || !PREFACE.starts_with(&prefix) {
+                return Some((
+                    PREFACE.get(..4).is_some_and(|start| prefix.starts_with(start)),
+                    prefix.freeze(),
+                ));
+            }
+        }
+    }
+
+    async fn serve_http1<I>(
+        &self,
+        io: DownstreamIo<I>,
+        service: StreamService<S>,
+        state: &Arc<ConnectionState>,
+        drain: &Drain,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let _active = self.active(false);
+        let mut builder = http1::Builder::new();
+        builder.auto_date_header(false).max_buf_size(self.shared.max_request_headers_bytes.max(8192));
+        if self.shared.max_headers_count != 100 {
+            // hyper keeps its default on the stack and any other limit on the heap.
+            builder.max_headers(self.shared.max_headers_count);
+        }
+        let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        run(connection, |connection| connection.graceful_shutdown(), Watch::new(&self.shared, state, drain))
+            .await;
+    }
+
+    async fn serve_http2<I>(
+        &self,
+        io: DownstreamIo<I>,
+        service: StreamService<S>,
+        state: &Arc<ConnectionState>,
+        drain: &Drain,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let _active = self.active(true);
+        let settings = self.shared.http2;
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .auto_date_header(false)
+            .initial_stream_window_size(settings.initial_stream_window_size)
+            .initial_connection_window_size(settings.initial_connection_window_size)
+            .max_concurrent_streams(settings.max_concurrent_streams)
+            .max_header_list_size(u32::try_from(self.shared.max_request_headers_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(256 << 10);
+        let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let watch = Watch::new(&self.shared, state, drain);
+        let ended = run(connection, |connection| connection.graceful_shutdown(), watch).await;
+        let protocol_error = ended.is_some_and(|result| result.is_err_and(|error| is_protocol_error(&error)));
+        if protocol_error {
+            self.shared.stats.downstream_cx_protocol_error.increment(1);
+        }
+    }
+
+    fn active(&self, http2: bool) -> ActiveCodec<'_> {
+        let stats = &*self.shared.stats;
+        if http2 {
+            stats.downstream_cx_http2_total.increment(1);
+            stats.downstream_cx_http2_active.increment(1);
+        } else {
+            stats.downstream_cx_http1_total.increment(1);
+            stats.downstream_cx_http1_active.increment(1);
+        }
+        ActiveCodec { stats, http2 }
+    }
+}
+
+/// Polls a codec's connection to its end, or until it is time to end it at once.
+async fn run<C>(
+    mut connection: Pin<&mut C>,
+    ask_to_end: impl Fn(Pin<&mut C>),
+    mut watch: Watch<'_>,
+) -> Option<C::Output>
+where
+    C: Future,
+{
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            match watch.poll(cx) {
+                Poll::Ready(End::Gently) => ask_to_end(connection.as_mut()),
+                Poll::Ready(End::AtOnce) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// Whether the peer broke the protocol, rather than went away.
+fn is_protocol_error(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.is::<std::io::Error>() {
+            return false;
+        }
+        source = error.source();
+    }
+    !error.is_closed() && !error.is_canceled() && !error.is_incomplete_message()
+}
+
+/// How a connection is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// After the requests that are being answered.
+    Gently,
+    /// Now.
+    AtOnce,
+}
+
+/// What ends a connection besides its peer: draining and time.
+#[derive(Debug)]
+struct Watch<'a> {
+    shared: &'a Shared,
+    state: &'a ConnectionState,
+    draining: Option<DrainWait>,
+    closed: DrainClosed,
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    asked: bool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(shared: &'a Shared, state: &'a ConnectionState, drain: &Drain) -> Self {
+        Self {
+            shared,
+            state,
+            draining: Some(drain.wait()),
+            closed: drain.closed(),
+            timer: None,
+            asked: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if Pin::new(&mut self.closed).poll(cx).is_ready() {
+            return Poll::Ready(End::AtOnce);
+        }
+        if let Some(draining) = &mut self.draining
+            && Pin::new(draining).poll(cx).is_ready()
+        {
+            self.draining = None;
+            return self.ask();
+        }
+        loop {
+            let head = self.head_deadline();
+            let Some((armed, sleep)) = &mut self.timer else {
+                let Some(deadline) = self.deadline() else { return Poll::Pending };
+                self.timer = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
+                continue;
+            };
+            // Only a head that has begun can bring the deadline forward; all others are looked at when it comes.
+            if let Some(head) = head
+                && head < *armed
+            {
+                sleep.as_mut().reset(head.into());
+                *armed = head;
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            if let Poll::Ready(end) = self.expire() {
+                return Poll::Ready(end);
+            }
+        }
+    }
+
+    fn head_deadline(&self) -> Option<Instant> {
+        let timeout = self.shared.headers_timeout?;
+        Some(self.state.head_started()? + timeout)
+    }
+
+    /// When something runs out, as things stand.
+    fn deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
+        // While a request runs there is no deadline to meet, but one to look at again.
+        let so_far = self.state.idle_for(now).unwrap_or_default();
+        let idle = self.shared.idle_timeout.map(|idle| now + idle.saturating_sub(so_far));
+        let lifetime = self.shared.max_connection_duration.map(|max| self.state.created() + max);
+        let gentle = [idle, lifetime].into_iter().flatten().min().filter(|_| !self.asked);
+        [gentle, self.head_deadline()].into_iter().flatten().min()
+    }
+
+    fn expire(&mut self) -> Poll<End> {
+        let now = Instant::now();
+        let stats = self.state.stats();
+        if self.head_deadline().is_some_and(|deadline| now >= deadline) {
+            stats.downstream_rq_header_timeout.increment(1);
+            return Poll::Ready(End::AtOnce);
+        }
+        if self.shared.max_connection_duration.is_some_and(|max| now >= self.state.created() + max) {
+            stats.downstream_cx_max_duration_reached.increment(1);
+            return self.ask();
+        }
+        match (self.state.idle_for(now), self.shared.idle_timeout) {
+            (Some(idle), Some(timeout)) if idle >= timeout => {
+                stats.downstream_cx_idle_timeout.increment(1);
+                self.ask()
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    fn ask(&mut self) -> Poll<End> {
+        if std::mem::replace(&mut self.asked, true) { Poll::Pending } else { Poll::Ready(End::Gently) }
+    }
+}
+
+/// Counts a codec's connection while it lives.
+struct ActiveCodec<'a> {
+    stats: &'a HttpStats,
+    http2: bool,
+}
+
+impl Drop for ActiveCodec<'_> {
+    fn drop(&mut self) {
+        let gauge = if self.http2 {
+            &self.stats.downstream_cx_http2_active
+        } else {
+            &self.stats.downstream_cx_http1_active
+        };
+        gauge.decrement(1);
+    }
+}
+
+/// Counts the end of a connection.
+struct Ended {
+    state: Arc<ConnectionState>,
+    tls: bool,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let stats = self.state.stats();
+        stats.downstream_cx_active.decrement(1);
+        if self.tls {
+            stats.downstream_cx_ssl_active.decrement(1);
+        }
+        stats.downstream_cx_destroy.increment(1);
+        let active = self.state.active_streams() > 0;
+        if active {
+            stats.downstream_cx_destroy_active_rq.increment(1);
+        }
+        let (all, with_request) = if self.state.is_remote_closed() {
+            (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq)
+        } else {
+            (&stats.downstream_cx_destroy_local, &stats.downstream_cx_destroy_local_active_rq)
+        };
+        all.increment(1);
+        if active {
+            with_request.increment(1);
+        }
+        stats.downstream_cx_length_ms.record(whole_ms(self.state.created().elapsed()));
+    }
+}

@@ -1,0 +1,188 @@
+//! Why a request's head was refused, from its bytes, and the reply that Envoy's codec would send.
+//!
+//! This runs when a request has been refused already, or is about to be: it may be slow, and it decides nothing
+//! about whether a request is let through except for the two framings at once.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+
+use crate::date;
+
+/// A refusal by the codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// `%RESPONSE_CODE_DETAILS%`.
+    pub(crate) details: &'static str,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, details: &'static str) -> Self {
+        Self { status, details }
+    }
+}
+
+/// HTTP/1.0 and everything else that is not HTTP/1.1.
+pub(crate) const LOW_VERSION: Refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, "low_version");
+/// Both `content-length` and `transfer-encoding`: the origin might see another end of the body than we do.
+pub(crate) const BOTH_FRAMINGS: Refusal =
+    Refusal::new(StatusCode::BAD_REQUEST, "http1.content_length_and_chunked_not_allowed");
+/// Anything else that does not parse.
+pub(crate) const CODEC_ERROR: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.codec_error");
+const TOO_LARGE: Refusal =
+    Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http1.headers_too_large");
+const TOO_MANY: Refusal = Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http1.too_many_headers");
+const TRANSFER_ENCODING: Refusal =
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, "http1.invalid_transfer_encoding");
+const INVALID_CHARACTERS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_characters");
+
+/// Why the codec refused with `status` what was read as `head`, of which `limit` bytes were allowed.
+pub(crate) fn classify(status: u16, head: &[u8], limit: usize) -> Refusal {
+    match status {
+        414 => return TOO_LARGE,
+        431 if head.len() >= limit => return TOO_LARGE,
+        431 => return TOO_MANY,
+        _ => {}
+    }
+    let head = head_of(head);
+    if has_foreign_version(head) {
+        LOW_VERSION
+    } else if has_both_framings(head) {
+        BOTH_FRAMINGS
+    } else if head.iter().any(|byte| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127)) {
+        INVALID_CHARACTERS
+    } else if field_values(head, b"transfer-encoding").any(|value| !value.eq_ignore_ascii_case(b"chunked"))
+        || field_values(head, b"transfer-encoding").count() > 1
+    {
+        TRANSFER_ENCODING
+    } else {
+        CODEC_ERROR
+    }
+}
+
+/// Whether the first head in `bytes` has both `content-length` and `transfer-encoding`.
+pub(crate) fn has_both_framings(bytes: &[u8]) -> bool {
+    let bytes = head_of(bytes);
+    field_values(bytes, b"content-length").next().is_some()
+        && field_values(bytes, b"transfer-encoding").next().is_some()
+}
+
+/// The reply as Envoy's codec sends it.
+pub(crate) fn reply(refusal: Refusal, server_name: &HeaderValue) -> Bytes {
+    let reason = refusal.status.canonical_reason().unwrap_or("Unknown");
+    let mut text = format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-length: {}\r\ncontent-type: text/plain\r\ndate: ",
+        refusal.status.as_str(),
+        reason.len(),
+    )
+    .into_bytes();
+    text.extend_from_slice(date::now().as_bytes());
+    text.extend_from_slice(b"\r\nserver: ");
+    text.extend_from_slice(server_name.as_bytes());
+    text.extend_from_slice(b"\r\nconnection: close\r\n\r\n");
+    text.extend_from_slice(reason.as_bytes());
+    text.into()
+}
+
+/// What comes before the empty line.
+fn head_of(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or(bytes)
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// The values of all fields of this name, trimmed.
+fn field_values<'a>(bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    lines(bytes).filter_map(move |line| {
+        let colon = memchr::memchr(b':', line)?;
+        let (field, value) = line.split_at_checked(colon)?;
+        field.trim_ascii().eq_ignore_ascii_case(name).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+    })
+}
+
+/// Whether the request line is well-formed but for a version other than HTTP/1.1, or has none (HTTP/0.9).
+fn has_foreign_version(head: &[u8]) -> bool {
+    let Some(line) = lines(head).find(|line| !line.is_empty()) else { return false };
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
+    if !method.iter().all(u8::is_ascii_uppercase) || !target.starts_with(b"/") {
+        return false;
+    }
+    match (words.next(), words.next()) {
+        (None, _) => true,
+        (Some(version), None) => {
+            matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() && (*major, *minor) != (b'1', b'1'))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, head: &str, expected: (u16, &str)) {
+        let refusal = classify(status, head.as_bytes(), 1000);
+        assert_eq!((refusal.status.as_u16(), refusal.details), expected, "{head:?}");
+    }
+
+    #[test]
+    fn each_malformed_head_is_refused_as_envoy_refuses_it() {
+        let long = "x".repeat(1000);
+        check(400, "GARBAGE\r\n\r\n", (400, "http1.codec_error"));
+        check(400, "GET / HTTP/1.1 x\r\n\r\n", (400, "http1.codec_error"));
+        check(400, "GET /\r\n\r\n", (426, "low_version"));
+        check(400, "GET / HTTP/1.2\r\nhost: a\r\n\r\n", (426, "low_version"));
+        check(400, "\r\nGET / HTTP/3.1\r\nhost: a\r\n\r\n", (426, "low_version"));
+        check(400, "get / http/1.1\r\nhost: a\r\n\r\n", (400, "http1.codec_error"));
+        check(
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            (501, "http1.invalid_transfer_encoding"),
+        );
+        check(
+            400,
+            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
+            (501, "http1.invalid_transfer_encoding"),
+        );
+        check(
+            400,
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n",
+            (400, "http1.content_length_and_chunked_not_allowed"),
+        );
+        check(400, "GET / HTTP/1.1\r\na: \0\r\n\r\n", (400, "http1.invalid_characters"));
+        check(400, "GET / HTTP/1.1\r\nhost: a\r\n\r\nbody\0", (400, "http1.codec_error"));
+        check(431, "GET / HTTP/1.1\r\na: b\r\n", (431, "http1.too_many_headers"));
+        check(431, &long, (431, "http1.headers_too_large"));
+        check(414, "GET /", (431, "http1.headers_too_large"));
+    }
+
+    #[test]
+    fn both_framings_are_seen_in_any_order_and_case() {
+        assert!(has_both_framings(
+            b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTRANSFER-ENCODING: chunked\r\n\r\n"
+        ));
+        assert!(has_both_framings(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\ncontent-length : 5\r\n"));
+        assert!(!has_both_framings(
+            b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n\ncontent-length: 5\r\n"
+        ));
+        assert!(!has_both_framings(
+            b"POST / HTTP/1.1\r\nx-content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+        ));
+    }
+
+    #[test]
+    fn a_reply_reads_as_envoys() {
+        let bytes = reply(CODEC_ERROR, &HeaderValue::from_static("envoy"));
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert!(text.starts_with(
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 11\r\ncontent-type: text/plain\r\ndate: "
+        ));
+        assert!(text.ends_with(" GMT\r\nserver: envoy\r\nconnection: close\r\n\r\nBad Request"));
+    }
+}

@@ -1,0 +1,178 @@
+//! What the parts of one downstream connection share: its socket, its codec's service and its timer.
+//!
+//! All of it belongs to one worker. The lock and the atomics are never contended; they are there so that a
+//! connection may also run on a runtime that moves tasks.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use super::{
+    log::RefusalLog,
+    refusal::{self, Refusal},
+};
+use crate::stats::HttpStats;
+
+/// How much of a head is kept to say what was wrong with it, beyond the limit on heads.
+const HEAD_SLACK: usize = 1024;
+
+/// The part of a connection that several of its parts look at.
+#[derive(Debug)]
+pub(crate) struct ConnectionState {
+    stats: Arc<HttpStats>,
+    server_name: HeaderValue,
+    head_limit: usize,
+    log: RefusalLog,
+    created: Instant,
+    /// Requests whose response has not ended.
+    active: AtomicU32,
+    /// All requests so far.
+    total: AtomicU32,
+    /// Milliseconds from `created` to the end of the last request.
+    idle_since: AtomicU64,
+    /// Milliseconds from `created` to the first byte of a head that is not complete; `u64::MAX` if there is none.
+    head_since: AtomicU64,
+    /// The bytes of the head that is being read.
+    head: Mutex<Vec<u8>>,
+    remote_closed: AtomicBool,
+    /// Whether bytes that the client sent may be left unread when the connection ends.
+    unread: AtomicBool,
+}
+
+impl ConnectionState {
+    pub(crate) fn new(
+        stats: Arc<HttpStats>,
+        server_name: HeaderValue,
+        head_limit: usize,
+        log: RefusalLog,
+    ) -> Self {
+        Self {
+            stats,
+            server_name,
+            head_limit,
+            log,
+            created: Instant::now(),
+            active: AtomicU32::new(0),
+            total: AtomicU32::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(u64::MAX),
+            head: Mutex::default(),
+            remote_closed: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> &Arc<HttpStats> {
+        &self.stats
+    }
+
+    pub(crate) fn created(&self) -> Instant {
+        self.created
+    }
+
+    fn ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.created).as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    /// Keeps bytes that were read between two requests: they begin a head.
+    pub(crate) fn head_bytes(&self, bytes: &[u8]) {
+        if self.active_streams() > 0 || bytes.is_empty() {
+            return;
+        }
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if head.is_empty() {
+            self.head_since.store(self.ms(Instant::now()), Ordering::Relaxed);
+        }
+        let room = (self.head_limit + HEAD_SLACK).saturating_sub(head.len()).min(bytes.len());
+        head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+    }
+
+    /// Notes that a head is complete and its stream begins.
+    pub(crate) fn begin_stream(&self, check_framing: bool) -> Option<Refusal> {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(u64::MAX, Ordering::Relaxed);
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let both = check_framing && refusal::has_both_framings(&head);
+        head.clear();
+        if head.capacity() > 4096 {
+            head.shrink_to(1024);
+        }
+        both.then_some(refusal::BOTH_FRAMINGS)
+    }
+
+    /// Notes that a stream has ended at `now`.
+    pub(crate) fn end_stream(&self, now: Instant) {
+        self.idle_since.store(self.ms(now), Ordering::Relaxed);
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a stream ended before its request did.
+    pub(crate) fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remote_closed(&self) {
+        self.remote_closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_remote_closed(&self) -> bool {
+        self.remote_closed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn active_streams(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn total_streams(&self) -> u32 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// How long the connection has had no stream at `now`, if it has none and no head has begun.
+    pub(crate) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        let idle = self.active_streams() == 0 && self.head_since.load(Ordering::Relaxed) == u64::MAX;
+        let since = self.created + Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
+        idle.then(|| now.saturating_duration_since(since))
+    }
+
+    /// When the head that is being read began.
+    pub(crate) fn head_started(&self) -> Option<Instant> {
+        match self.head_since.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            ms => Some(self.created + Duration::from_millis(ms)),
+        }
+    }
+
+    /// The reply for what the codec refused with `status`. Counts and logs it.
+    pub(crate) fn refuse(&self, status: u16) -> Bytes {
+        let refusal = {
+            let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+            refusal::classify(status, &head, self.head_limit)
+        };
+        self.stats.downstream_rq_total.increment(1);
+        self.stats.downstream_rq_http1_total.increment(1);
+        self.stats.charge_status(refusal.status);
+        self.count_refusal();
+        self.log.write(refusal);
+        refusal::reply(refusal, &self.server_name)
+    }
+
+    /// Counts a request that the codec refused, and has the connection closed gently.
+    pub(crate) fn count_refusal(&self) {
+        self.leave_unread();
+        self.stats.downstream_cx_protocol_error.increment(1);
+        self.stats.downstream_rq_rx_reset.increment(1);
+        self.stats.downstream_rq_response_before_rq_complete.increment(1);
+    }
+}

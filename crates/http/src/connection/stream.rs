@@ -1,0 +1,380 @@
+//! One stream between the codec and the filters: a request goes in, a response comes out, and whatever becomes of
+//! it is counted and logged exactly once.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version, header};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use nuncio_service::{Body, BoxError, Drain, Request, RequestProgress, Response, ResponseFlags, StreamInfo};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    Shared,
+    refusal::{self, Refusal},
+    state::ConnectionState,
+};
+use crate::{
+    access_log::{Record, RequestRecord},
+    headers,
+    local_reply::LocalReply,
+    stats::whole_ms,
+};
+
+/// The service that the codec calls, once per request.
+#[derive(Debug)]
+pub(crate) struct StreamService<S> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<ConnectionState>,
+    pub(crate) connection: Arc<nuncio_service::Connection>,
+    pub(crate) drain: Drain,
+    pub(crate) filters: S,
+}
+
+pin_project! {
+    /// A request on its way through the filters.
+    #[project = StreamFutureProj]
+    pub(crate) enum StreamFuture<F> {
+        Filters { #[pin] future: F, stream: Option<Stream> },
+        Refused { response: Option<http::Response<DownstreamBody>> },
+    }
+}
+
+/// A stream's account, settled when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    shared: Arc<Shared>,
+    state: Arc<ConnectionState>,
+    start: Instant,
+    protocol: Version,
+    progress: Option<Arc<RequestProgress>>,
+    /// Kept only where there is an access log.
+    request: Option<Box<RequestRecord>>,
+    /// The status and, where there is a log, the headers that were sent.
+    response: Option<(StatusCode, HeaderMap)>,
+    /// What the filters found out; the response brings it.
+    info: Option<Box<StreamInfo>>,
+    connection: Arc<nuncio_service::Connection>,
+    bytes_sent: u64,
+    /// Whether the request was a HEAD, whose response has no body to read to its end.
+    head: bool,
+    /// Whether the response was handed over to its end.
+    complete: bool,
+    failed: bool,
+}
+
+pin_project! {
+    /// A response body on its way to the client.
+    #[derive(Debug)]
+    pub(crate) struct DownstreamBody {
+        #[pin]
+        body: Body,
+        stream: Option<Stream>,
+    }
+}
+
+/// A request body on its way to the filters.
+#[derive(Debug)]
+struct RequestBody {
+    body: Incoming,
+    progress: Arc<RequestProgress>,
+    trailers: bool,
+}
+
+impl<S> hyper::service::Service<http::Request<Incoming>> for StreamService<S>
+where
+    S: Service<Request, Response = Response, Error = LocalReply> + Clone,
+{
+    type Response = http::Response<DownstreamBody>;
+    type Error = BoxError;
+    type Future = StreamFuture<S::Future>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let start = Instant::now();
+        let version = request.version();
+        let http1 = version != Version::HTTP_2;
+        let chunked = http1 && request.headers().contains_key(header::TRANSFER_ENCODING);
+        let refusal = match self.state.begin_stream(chunked) {
+            Some(refusal) => Some(refusal),
+            None if version < Version::HTTP_11 => Some(refusal::LOW_VERSION),
+            None if http1 && request.headers().get_all(header::HOST).iter().nth(1).is_some() => {
+                Some(refusal::CODEC_ERROR)
+            }
+            None => None,
+        };
+        let (mut stream, request) = self.begin(start, request);
+        if let Some(refusal) = refusal {
+            let response = self.refuse(refusal, request.info, stream);
+            return StreamFuture::Refused { response: Some(response) };
+        }
+        if !self.shared.access_log.is_empty() {
+            stream.request = Some(Box::new(record(&request, stream.connection.scheme())));
+        }
+        // The filters are always ready: what may have to wait (a connection, a circuit breaker) does so, or fails,
+        // within the call.
+        let future = self.filters.clone().call(request);
+        StreamFuture::Filters { future, stream: Some(stream) }
+    }
+}
+
+impl<S> StreamService<S> {
+    fn begin(&self, start: Instant, request: http::Request<Incoming>) -> (Stream, Request) {
+        let version = request.version();
+        let stats = &self.shared.stats;
+        stats.downstream_rq_total.increment(1);
+        stats.downstream_rq_active.increment(1);
+        if version == Version::HTTP_2 {
+            stats.downstream_rq_http2_total.increment(1);
+        } else {
+            stats.downstream_rq_http1_total.increment(1);
+        }
+        let mut info = Box::new(StreamInfo::new(start, Arc::clone(&self.connection), version));
+        let http = request.map(|body| {
+            if body.is_end_stream() {
+                return Body::Empty;
+            }
+            let progress = Arc::new(RequestProgress::default());
+            info.progress = Some(Arc::clone(&progress));
+            Body::Stream(Box::pin(RequestBody { body, progress, trailers: version == Version::HTTP_2 }))
+        });
+        let limit = self.shared.max_requests_per_connection;
+        if limit.is_some_and(|limit| self.state.total_streams() >= limit) {
+            stats.downstream_cx_max_requests_reached.increment(1);
+            info.close_downstream = true;
+        }
+        if self.drain.is_draining() {
+            stats.downstream_cx_drain_close.increment(1);
+            info.close_downstream = true;
+        }
+        if version != Version::HTTP_2 && headers::connection_names(http.headers(), b"close") {
+            info.close_downstream = true;
+        }
+        let stream = Stream {
+            shared: Arc::clone(&self.shared),
+            state: Arc::clone(&self.state),
+            start,
+            protocol: version,
+            progress: info.progress.clone(),
+            request: None,
+            response: None,
+            info: None,
+            connection: Arc::clone(&self.connection),
+            bytes_sent: 0,
+            head: *http.method() == Method::HEAD,
+            complete: false,
+            failed: false,
+        };
+        (stream, Request { http, info })
+    }
+
+    /// Answers in the codec's name and ends the connection.
+    #[cold]
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        info: Box<StreamInfo>,
+        stream: Stream,
+    ) -> http::Response<DownstreamBody> {
+        self.state.count_refusal();
+        let reason = refusal.status.canonical_reason().unwrap_or("Unknown");
+        let mut response = LocalReply::new(info, refusal.status, refusal.details)
+            .body(reason)
+            .flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+            .close()
+            .into_response();
+        headers::edit_response(response.http.headers_mut(), &self.shared.rules, Version::HTTP_11, true, None);
+        stream.answer(response)
+    }
+}
+
+fn record(request: &Request, scheme: &'static str) -> RequestRecord {
+    let uri = request.http.uri();
+    let host = request.http.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    RequestRecord {
+        method: request.http.method().clone(),
+        scheme,
+        authority: host.or_else(|| uri.authority().map(|a| a.as_str())).unwrap_or_default().to_owned(),
+        path: uri.path_and_query().map_or("", |path| path.as_str()).to_owned(),
+        headers: request.http.headers().clone(),
+    }
+}
+
+impl<F> Future for StreamFuture<F>
+where
+    F: Future<Output = Result<Response, LocalReply>>,
+{
+    type Output = Result<http::Response<DownstreamBody>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const POLLED_AGAIN: &str = "a stream was polled after its end";
+        match self.project() {
+            StreamFutureProj::Filters { future, stream } => {
+                let response = match ready!(future.poll(cx)) {
+                    Ok(response) => response,
+                    Err(reply) => reply.into_response(),
+                };
+                match stream.take() {
+                    Some(stream) => Poll::Ready(Ok(stream.answer(response))),
+                    None => Poll::Ready(Err(POLLED_AGAIN.into())),
+                }
+            }
+            StreamFutureProj::Refused { response } => Poll::Ready(response.take().ok_or(POLLED_AGAIN.into())),
+        }
+    }
+}
+
+impl Stream {
+    /// The response's head is there; the body takes the account along.
+    fn answer(mut self, response: Response) -> http::Response<DownstreamBody> {
+        let Response { http, info } = response;
+        let status = http.status();
+        self.shared.stats.charge_status(status);
+        if self.progress.as_ref().is_some_and(|progress| !progress.has_ended()) {
+            self.shared.stats.downstream_rq_response_before_rq_complete.increment(1);
+        }
+        let headers = if self.request.is_some() { http.headers().clone() } else { HeaderMap::new() };
+        self.response = Some((status, headers));
+        self.info = Some(info);
+        // The codec asks an empty body for nothing.
+        self.complete = self.head || http.body().is_end_stream();
+        http.map(|body| DownstreamBody { body, stream: Some(self) })
+    }
+
+    fn received(&self) -> u64 {
+        self.progress.as_ref().map_or(0, |progress| progress.bytes())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let stats = &self.shared.stats;
+        let request_complete = self.progress.as_ref().is_none_or(|progress| progress.has_ended());
+        if !request_complete {
+            self.state.leave_unread();
+        }
+        self.state.end_stream(now);
+        let duration = now.saturating_duration_since(self.start);
+        stats.downstream_rq_active.decrement(1);
+        let mut reset = ResponseFlags::default();
+        if self.complete {
+            stats.downstream_rq_time.record(whole_ms(duration));
+        } else if self.failed {
+            stats.rq_reset_after_downstream_response_started.increment(1);
+            stats.downstream_rq_tx_reset.increment(u64::from(self.protocol == Version::HTTP_2));
+        } else {
+            // Nobody took the response: the client reset the stream or went away.
+            stats.downstream_rq_rx_reset.increment(1);
+            reset = if self.protocol == Version::HTTP_2 && !self.state.is_remote_closed() {
+                ResponseFlags::DOWNSTREAM_REMOTE_RESET
+            } else {
+                ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION
+            };
+        }
+        if self.shared.access_log.is_empty() {
+            return;
+        }
+        let mut info = self.info.take().unwrap_or_else(|| {
+            let mut info = StreamInfo::new(self.start, Arc::clone(&self.connection), self.protocol);
+            info.response_code_details = "downstream_remote_disconnect";
+            Box::new(info)
+        });
+        info.flags.insert(reset);
+        let refused = info.flags.contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+        self.shared.access_log.write(&Record {
+            request: self.request.as_deref().filter(|_| !refused),
+            response: self.response.as_ref().map(|(status, headers)| (*status, headers)),
+            info: &info,
+            bytes_received: self.received(),
+            bytes_sent: self.bytes_sent,
+            duration,
+        });
+    }
+}
+
+impl http_body::Body for DownstreamBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        if let Some(stream) = this.stream {
+            match &frame {
+                Some(Ok(frame)) => {
+                    stream.bytes_sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    stream.complete |= this.body.is_end_stream();
+                }
+                Some(Err(_)) => stream.failed = true,
+                None => stream.complete = true,
+            }
+        }
+        match frame {
+            // HTTP/1 clients get no trailers, as in Envoy by default.
+            Some(Ok(frame)) if frame.is_trailers() && this.stream.as_ref().is_some_and(Stream::is_http1) => {
+                Poll::Ready(None)
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Stream {
+    fn is_http1(&self) -> bool {
+        self.protocol != Version::HTTP_2
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => this.progress.read(frame.data_ref().map_or(0, |data| data.len() as u64)),
+            Some(Err(_)) | None => {}
+        }
+        if frame.is_none() || (matches!(frame, Some(Ok(_))) && this.body.is_end_stream()) {
+            this.progress.end();
+        }
+        match frame {
+            Some(Ok(frame)) if frame.is_trailers() && !this.trailers => {
+                this.progress.end();
+                Poll::Ready(None)
+            }
+            frame => Poll::Ready(frame.map(|result| result.map_err(Into::into))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

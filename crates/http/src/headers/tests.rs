@@ -1,0 +1,201 @@
+use std::{sync::Arc, time::Instant};
+
+use nuncio_service::Connection;
+
+use super::*;
+
+fn rules() -> HeaderRules {
+    HeaderRules {
+        server_name: HeaderValue::from_static("envoy"),
+        server_header: ServerHeaderTransformation::Overwrite,
+        generate_request_id: true,
+        preserve_external_request_id: false,
+        use_remote_address: false,
+        xff_num_trusted_hops: 0,
+        skip_xff_append: false,
+    }
+}
+
+fn info() -> StreamInfo {
+    let connection = Connection {
+        remote_address: "192.0.2.7:1234".parse().unwrap(),
+        local_address: "127.0.0.1:80".parse().unwrap(),
+        tls: None,
+    };
+    StreamInfo::new(Instant::now(), Arc::new(connection), Version::HTTP_11)
+}
+
+fn map(lines: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        headers
+            .append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+/// The headers as lines, with the value of a fresh request id and of the date left out.
+fn lines(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .iter()
+        .map(|(name, value)| match name.as_str() {
+            "x-request-id" if value.len() == 36 => "x-request-id: (new)".to_owned(),
+            "date" if value.as_bytes().ends_with(b"GMT") => "date: (now)".to_owned(),
+            name => format!("{name}: {}", value.to_str().unwrap()),
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check_request(rules: &HeaderRules, given: &[&str], expected: &[&str]) {
+    let mut headers = map(given);
+    edit_request(&mut headers, rules, &mut info());
+    assert_eq!(lines(&headers), expected);
+}
+
+#[track_caller]
+fn check_response(rules: &HeaderRules, close: bool, given: &[&str], expected: &[&str]) {
+    let mut headers = map(given);
+    edit_response(&mut headers, rules, Version::HTTP_11, close, None);
+    assert_eq!(lines(&headers), expected);
+}
+
+#[test]
+fn a_plain_request_keeps_its_headers_in_order_and_gets_envoys() {
+    check_request(
+        &rules(),
+        &["host: Example.COM", "user-agent: curl/7.88", "accept: */*", "cookie: a=1", "cookie: b=2"],
+        &[
+            "host: Example.COM",
+            "user-agent: curl/7.88",
+            "accept: */*",
+            "cookie: a=1",
+            "cookie: b=2",
+            "x-forwarded-proto: http",
+            "x-request-id: (new)",
+        ],
+    );
+}
+
+#[test]
+fn what_a_client_already_set_is_kept() {
+    check_request(
+        &rules(),
+        &[
+            "x-request-id: mine",
+            "x-forwarded-proto: https",
+            "x-forwarded-for: 1.1.1.1",
+            "x-envoy-original-path: /a",
+        ],
+        &[
+            "x-request-id: mine",
+            "x-forwarded-proto: https",
+            "x-forwarded-for: 1.1.1.1",
+            "x-envoy-original-path: /a",
+        ],
+    );
+}
+
+#[test]
+fn hop_by_hop_and_nominated_headers_go_and_the_rest_stays_in_order() {
+    check_request(
+        &rules(),
+        &[
+            "host: a",
+            "connection: keep-alive, x-hop, te",
+            "keep-alive: timeout=5",
+            "x-hop: 1",
+            "te: trailers, deflate",
+            "upgrade: h2c",
+            "proxy-connection: close",
+            "transfer-encoding: chunked",
+            "expect: 100-Continue",
+            "x-envoy-internal: true",
+            "x-envoy-upstream-rq-timeout-ms: 5",
+            "accept: */*",
+            "x-last: 1",
+            "x-request-id: mine",
+        ],
+        &[
+            "host: a",
+            "accept: */*",
+            "x-last: 1",
+            "x-request-id: mine",
+            "te: trailers",
+            "x-forwarded-proto: http",
+        ],
+    );
+}
+
+#[test]
+fn te_passes_only_as_trailers() {
+    let mut own = rules();
+    own.generate_request_id = false;
+    check_request(&own, &["te: gzip", "x-a: 1"], &["x-a: 1", "x-forwarded-proto: http"]);
+    check_request(&own, &["te: trailers"], &["te: trailers", "x-forwarded-proto: http"]);
+    check_request(&own, &["expect: something"], &["expect: something", "x-forwarded-proto: http"]);
+}
+
+#[test]
+fn with_use_remote_address_the_peer_is_added_and_nothing_of_the_clients_is_believed() {
+    let mut edge = rules();
+    edge.use_remote_address = true;
+    check_request(
+        &edge,
+        &[
+            "x-forwarded-for: 1.1.1.1",
+            "x-forwarded-proto: https",
+            "x-envoy-original-path: /a",
+            "x-request-id: mine",
+        ],
+        &[
+            "x-forwarded-for: 1.1.1.1,192.0.2.7",
+            "x-forwarded-proto: http",
+            "x-request-id: (new)",
+            "x-envoy-external-address: 192.0.2.7",
+        ],
+    );
+}
+
+#[test]
+fn a_response_gets_date_and_server_at_the_end() {
+    check_response(
+        &rules(),
+        false,
+        &["content-type: text/plain", "content-length: 5", "x-envoy-upstream-service-time: 0"],
+        &[
+            "content-type: text/plain",
+            "content-length: 5",
+            "x-envoy-upstream-service-time: 0",
+            "date: (now)",
+            "server: envoy",
+        ],
+    );
+}
+
+#[test]
+fn the_upstreams_server_gives_its_place_and_its_date_is_kept() {
+    check_response(
+        &rules(),
+        true,
+        &[
+            "server: nginx",
+            "date: Thu, 01 Jan 1970 00:00:00 EST",
+            "connection: keep-alive",
+            "x-request-id: a",
+            "via: b",
+        ],
+        &["server: envoy", "date: Thu, 01 Jan 1970 00:00:00 EST", "via: b", "connection: close"],
+    );
+}
+
+#[test]
+fn the_server_header_follows_its_transformation() {
+    let mut own = rules();
+    own.server_header = ServerHeaderTransformation::AppendIfAbsent;
+    check_response(&own, false, &["server: nginx"], &["server: nginx", "date: (now)"]);
+    check_response(&own, false, &[], &["date: (now)", "server: envoy"]);
+    own.server_header = ServerHeaderTransformation::PassThrough;
+    check_response(&own, false, &[], &["date: (now)"]);
+}

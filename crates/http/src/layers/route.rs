@@ -1,0 +1,287 @@
+//! Route lookup: the request leaves this layer with its route, or is answered here (no route, redirect, direct
+//! response).
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use nuncio_cluster::{Cluster, WorkerClusters};
+use nuncio_router::{Action, ClusterSpecifier, Forward, RequestHead, RouteMatch, RouteTable};
+use nuncio_service::{Request, Response, ResponseFlags};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{local_reply::LocalReply, stats::HttpStats};
+
+/// `x-envoy-original-path`.
+const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
+
+/// What a worker keeps with each route, made when the configuration is loaded.
+#[derive(Debug)]
+pub struct RouteEntry {
+    /// The route's name, if it has one.
+    name: Option<Arc<str>>,
+    /// Where requests go; `None` for a route that is answered here.
+    target: Option<Target>,
+}
+
+/// Where a route's requests go.
+#[derive(Debug)]
+pub struct Target {
+    /// The cluster as this worker has it.
+    pub(crate) cluster: Cluster,
+    /// The route's timeout; `None`: none.
+    pub(crate) timeout: Option<Duration>,
+    /// The timeout in milliseconds, as upstreams are told.
+    pub(crate) timeout_ms: Option<HeaderValue>,
+    host_rewrite: Option<HeaderValue>,
+}
+
+/// A route names a cluster that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("no cluster is named \"{0}\"")]
+pub struct UnknownCluster(pub String);
+
+/// The routes of one worker.
+pub type WorkerRoutes = RouteTable<Arc<RouteEntry>>;
+
+/// Finds for each route of `table` what this worker needs to serve it.
+pub fn resolve<P>(table: &RouteTable<P>, clusters: &WorkerClusters) -> Result<WorkerRoutes, UnknownCluster> {
+    table.map(|_, route, _| {
+        let target = match &route.action {
+            Action::Forward(forward) => Some(Target::new(forward, clusters)?),
+            _ => None,
+        };
+        let name = Some(route.name.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
+        Ok(Arc::new(RouteEntry { name, target }))
+    })
+}
+
+impl Target {
+    fn new(forward: &Forward, clusters: &WorkerClusters) -> Result<Self, UnknownCluster> {
+        let cluster = match &forward.cluster {
+            ClusterSpecifier::Name(name) => clusters.get(name).ok_or_else(|| UnknownCluster(name.clone()))?,
+            other => return Err(UnknownCluster(format!("{other:?}"))),
+        };
+        let timeout = forward.effective_timeout();
+        let timeout_ms =
+            timeout.map(|timeout| HeaderValue::from(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)));
+        let host_rewrite = forward.rewritten_host().and_then(|host| HeaderValue::from_str(host).ok());
+        Ok(Self { cluster, timeout, timeout_ms, host_rewrite })
+    }
+}
+
+/// A request and its route.
+#[derive(Debug)]
+pub struct RoutedRequest {
+    /// The request, rewritten as the route says.
+    pub request: Request,
+    /// The route's entry; its target is there.
+    pub(crate) entry: Arc<RouteEntry>,
+}
+
+impl RoutedRequest {
+    /// Where the request goes.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.entry.target.as_ref()
+    }
+}
+
+/// Makes [`RouteService`]s.
+#[derive(Debug, Clone)]
+pub struct RouteLayer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    routes: WorkerRoutes,
+    stats: Arc<HttpStats>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct RouteService<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+pin_project! {
+    /// The future of [`RouteService`].
+    #[project = RouteFutureProj]
+    pub enum RouteFuture<F> {
+        #[doc(hidden)]
+        Inner { #[pin] future: F },
+        #[doc(hidden)]
+        Reply { reply: Option<LocalReply> },
+    }
+}
+
+impl RouteLayer {
+    /// Looks routes up in `routes`.
+    pub fn new(routes: WorkerRoutes, stats: Arc<HttpStats>) -> Self {
+        Self { shared: Arc::new(Shared { routes, stats }) }
+    }
+}
+
+impl<S> Layer<S> for RouteLayer {
+    type Service = RouteService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RouteService { shared: Arc::clone(&self.shared), inner }
+    }
+}
+
+impl<S> Service<Request> for RouteService<S>
+where
+    S: Service<RoutedRequest, Response = Response, Error = LocalReply>,
+{
+    type Response = Response;
+    type Error = LocalReply;
+    type Future = RouteFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LocalReply>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.shared.find(request) {
+            Ok(routed) => RouteFuture::Inner { future: self.inner.call(routed) },
+            Err(reply) => RouteFuture::Reply { reply: Some(*reply) },
+        }
+    }
+}
+
+impl Shared {
+    /// The request with its route, or the reply that takes its place.
+    fn find(&self, mut request: Request) -> Result<RoutedRequest, Box<LocalReply>> {
+        let found = {
+            let head = request_head(&request);
+            self.routes.route(&head, fastrand::u64(..)).map(|found| {
+                let edit = match &found.route.action {
+                    Action::Forward(forward) => {
+                        Edit::Forward(forwarded_uri(forward, &found.route.matcher, &head))
+                    }
+                    Action::Redirect(redirect) => Edit::Redirect {
+                        status: redirect.response_code.status(),
+                        location: redirect.location(&head, &found.route.matcher),
+                    },
+                    Action::DirectResponse(direct) => Edit::Direct {
+                        status: direct.status,
+                        body: String::from_utf8_lossy(&direct.body).into_owned(),
+                        location: direct.location(&head),
+                    },
+                    _ => Edit::NotFound,
+                };
+                (edit, Arc::clone(found.payload))
+            })
+        };
+        let Ok((edit, entry)) = found else { return Err(Box::new(self.no_route(request))) };
+        request.info.route_name.clone_from(&entry.name);
+        let reply = match edit {
+            Edit::Forward(uri) => {
+                if let Some((uri, original)) = uri {
+                    if let Ok(original) = HeaderValue::from_str(&original) {
+                        request.http.headers_mut().insert(X_ENVOY_ORIGINAL_PATH, original);
+                    }
+                    *request.http.uri_mut() = uri;
+                }
+                if let Some(host) = entry.target.as_ref().and_then(|target| target.host_rewrite.as_ref()) {
+                    rewrite_host(&mut request, host);
+                }
+                return Ok(RoutedRequest { request, entry });
+            }
+            Edit::Redirect { status, location } => {
+                self.stats.rq_redirect.increment(1);
+                with_location(LocalReply::new(request.info, status, "direct_response"), Some(location))
+            }
+            Edit::Direct { status, body, location } => {
+                self.stats.rq_direct_response.increment(1);
+                with_location(LocalReply::new(request.info, status, "direct_response").body(body), location)
+            }
+            Edit::NotFound => self.no_route(request),
+        };
+        Err(Box::new(reply))
+    }
+
+    fn no_route(&self, request: Request) -> LocalReply {
+        self.stats.no_route.increment(1);
+        LocalReply::new(request.info, StatusCode::NOT_FOUND, "route_not_found")
+            .flags(ResponseFlags::NO_ROUTE_FOUND)
+    }
+}
+
+/// What the found route makes of the request, free of the borrow of both.
+enum Edit {
+    /// The new URI and the path that it had, where the route rewrites it.
+    Forward(Option<(Uri, String)>),
+    Redirect {
+        status: StatusCode,
+        location: String,
+    },
+    Direct {
+        status: StatusCode,
+        body: String,
+        location: Option<String>,
+    },
+    NotFound,
+}
+
+fn request_head(request: &Request) -> RequestHead<'_> {
+    let http = &request.http;
+    let uri = http.uri();
+    let authority = match http.headers().get(header::HOST) {
+        Some(host) => host.to_str().unwrap_or_default(),
+        None => uri.authority().map_or("", |authority| authority.as_str()),
+    };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    RequestHead::new(http.method(), authority, path, http.headers()).scheme(request.info.connection.scheme())
+}
+
+fn forwarded_uri(forward: &Forward, matched: &RouteMatch, head: &RequestHead<'_>) -> Option<(Uri, String)> {
+    let path = forward.rewritten_path(matched, head.path)?;
+    let uri = Uri::try_from(path).ok()?;
+    Some((uri, head.path.to_owned()))
+}
+
+fn rewrite_host(request: &mut Request, host: &HeaderValue) {
+    request.http.headers_mut().insert(header::HOST, host.clone());
+    if request.http.uri().authority().is_some() {
+        let uri = std::mem::take(request.http.uri_mut());
+        if let Some(path) = uri.into_parts().path_and_query {
+            *request.http.uri_mut() = path.into();
+        }
+    }
+}
+
+fn with_location(mut reply: LocalReply, location: Option<String>) -> LocalReply {
+    if let Some(location) = location
+        && let Ok(location) = HeaderValue::from_str(&location)
+    {
+        reply.headers.insert(header::LOCATION, location);
+    }
+    reply
+}
+
+impl<F> Future for RouteFuture<F>
+where
+    F: Future<Output = Result<Response, LocalReply>>,
+{
+    type Output = Result<Response, LocalReply>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            RouteFutureProj::Inner { future } => future.poll(cx),
+            RouteFutureProj::Reply { reply } => match reply.take() {
+                Some(reply) => Poll::Ready(Err(reply)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
