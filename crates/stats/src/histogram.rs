@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crossbeam_utils::CachePadded;
 use metrics::HistogramFn;
 
-/// The quantiles that are shown, in percent.
-pub const QUANTILES: [f64; 10] = [0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 100.0];
+/// The quantiles that are shown.
+pub const QUANTILES: [f64; 10] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0];
 
 /// The upper bounds of the buckets that are shown, Envoy's default.
 pub const BUCKETS: [f64; 19] = [
@@ -199,13 +199,13 @@ impl Bins {
     }
 
     pub(crate) fn sum(&self) -> f64 {
-        self.0.iter().map(|(bin, count)| bin.middle() * *count as f64).sum()
+        self.iter().fold(0.0, |sum, (bin, count)| sum + bin.middle() * count as f64)
     }
 
-    /// The value at a quantile, in percent: that of the sample with that rank, where the `n` samples of a bucket are
+    /// The value at a quantile: that of the sample with that rank, where the `n` samples of a bucket are
     /// taken to lie evenly in it. `None` without samples.
-    pub(crate) fn quantile(&self, percent: f64) -> Option<f64> {
-        let rank = (percent / 100.0 * self.count() as f64).ceil().max(1.0);
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<f64> {
+        let rank = (quantile * self.count() as f64).ceil().max(1.0);
         let mut below = 0.0;
         for &(bin, count) in &self.0 {
             let count = count as f64;

@@ -79,9 +79,9 @@ impl HistogramSnapshot {
         self.bins(span).sum() * self.unit.scale()
     }
 
-    /// The value at a quantile, in percent (99.9); `None` without samples.
-    pub fn quantile(&self, span: Span, percent: f64) -> Option<f64> {
-        self.bins(span).quantile(percent).map(|value| value * self.unit.scale())
+    /// The value at a quantile, such as 0.999; `None` without samples.
+    pub fn quantile(&self, span: Span, quantile: f64) -> Option<f64> {
+        self.bins(span).quantile(quantile).map(|value| value * self.unit.scale())
     }
 
     /// The number of samples in buckets that begin at or below a bound.

@@ -44,7 +44,6 @@ const DEFAULTS: &[(&str, &str, usize)] = &[
     ("envoy.grpc_bridge_method", "cluster.*.grpc.*.$.**", 0),
     ("envoy.http_user_agent", "http.*.user_agent.$.**", 0),
     ("envoy.virtual_cluster", "vhost.*.vcluster.$.**", 0),
-    ("envoy.route", "vhost.*.route.$.**", 0),
     ("envoy.fault_downstream_cluster", "http.*.fault.$.**", 0),
     ("envoy.ssl_cipher", "listener.**.ssl.ciphers.$word", 0),
     ("cipher_suite", "cluster.*.ssl.ciphers.$word", 0),
@@ -56,6 +55,7 @@ const DEFAULTS: &[(&str, &str, usize)] = &[
     ("envoy.health_check_name", "cluster.*.health_check.name.$.**", 1),
     ("envoy.cluster_name", "cluster.$.**", 0),
     ("envoy.http_conn_manager_prefix", "listener.**.http.$.**", 0),
+    ("envoy.ext_authz_prefix", "http.*.ext_authz.$.**", 0),
     ("envoy.rbac_policy_name", "http.*.rbac.policy.$.*", 0),
     ("envoy.rbac_policy_name", "http.*.rbac.*.policy.$.*", 0),
     ("envoy.rbac_http_prefix", "http.*.rbac.$!policy.**", 0),
@@ -76,8 +76,8 @@ const DEFAULTS: &[(&str, &str, usize)] = &[
     ("envoy.proxy_protocol_version", "proxy_proto.*.versions.$version.*", 1),
     ("envoy.proxy_protocol_version", "proxy_proto.versions.$version.*", 1),
     ("envoy.xds_resource_name", "sds.$.**", 0),
+    ("envoy.route", "vhost.*.route.$.**", 0),
     ("envoy.ext_authz_prefix", "cluster.*.ext_authz.$.**", 0),
-    ("envoy.ext_authz_prefix", "http.*.ext_authz.$.**", 0),
 ];
 
 const RESPONSE_CODE: &str = "envoy.response_code";

@@ -129,15 +129,15 @@ impl Json {
 }
 
 fn push_supported(out: &mut String) {
-    push_list(out, QUANTILES.into_iter(), push_compact);
+    push_list(out, QUANTILES.into_iter(), |out, quantile| push_compact(out, quantile * 100.0));
 }
 
 fn push_quantiles(out: &mut String, histogram: &HistogramSnapshot) {
-    push_list(out, QUANTILES.into_iter(), |out, percent| {
+    push_list(out, QUANTILES.into_iter(), |out, quantile| {
         out.push_str("{\"cumulative\":");
-        push_quantile(out, histogram.quantile(Span::Cumulative, percent));
+        push_quantile(out, histogram.quantile(Span::Cumulative, quantile));
         out.push_str(",\"interval\":");
-        push_quantile(out, histogram.quantile(Span::Interval, percent));
+        push_quantile(out, histogram.quantile(Span::Interval, quantile));
         out.push('}');
     });
 }

@@ -149,11 +149,11 @@ impl Prometheus {
     fn push_summary(&self, histogram: &HistogramSnapshot, out: &mut String) {
         let (family, labels) = (&self.family, &self.labels);
         let comma = if labels.is_empty() { "" } else { "," };
-        for percent in QUANTILES {
+        for quantile in QUANTILES {
             let _ = write!(out, "{family}{{{labels}{comma}quantile=\"");
-            push_shortest(out, percent / 100.0);
+            push_shortest(out, quantile);
             out.push_str("\"} ");
-            match histogram.quantile(Span::Interval, percent) {
+            match histogram.quantile(Span::Interval, quantile) {
                 Some(value) => push_digits(out, value, DIGITS),
                 None => out.push_str("nan"),
             }

@@ -65,12 +65,12 @@ fn push_histogram(out: &mut String, histogram: &HistogramSnapshot, form: Histogr
 }
 
 fn push_quantiles(out: &mut String, histogram: &HistogramSnapshot) {
-    for (i, percent) in QUANTILES.into_iter().enumerate() {
+    for (i, quantile) in QUANTILES.into_iter().enumerate() {
         let space = if i > 0 { " " } else { "" };
-        let _ = write!(out, "{space}P{percent}(");
-        push_quantile(out, histogram.quantile(Span::Interval, percent));
+        let _ = write!(out, "{space}P{}(", quantile * 100.0);
+        push_quantile(out, histogram.quantile(Span::Interval, quantile));
         out.push(',');
-        push_quantile(out, histogram.quantile(Span::Cumulative, percent));
+        push_quantile(out, histogram.quantile(Span::Cumulative, quantile));
         out.push(')');
     }
 }
