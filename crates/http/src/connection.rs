@@ -179,7 +179,7 @@ where
             };
             match read {
                 Some(Ok(read)) if read > 0 => {
-                    state.stats().downstream_cx_rx_bytes_total.increment(read as u64);
+                    state.read_bytes(read);
                 }
                 Some(Ok(_)) => {
                     state.remote_closed();
@@ -433,6 +433,7 @@ impl Drop for Ended {
             stats.downstream_cx_ssl_active.decrement(1);
         }
         stats.downstream_cx_destroy.increment(1);
+        self.state.read_bytes(0);
         let active = self.state.active_streams() > 0;
         if active {
             stats.downstream_cx_destroy_active_rq.increment(1);

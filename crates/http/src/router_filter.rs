@@ -94,7 +94,6 @@ impl Service<RoutedRequest> for RouterFilter {
     }
 
     fn call(&mut self, routed: RoutedRequest) -> RouterFuture {
-        self.shared.stats.rq_total.increment(1);
         let Some((cluster, timeout, timeout_ms)) =
             routed.target().map(|target| (target.cluster.clone(), target.timeout, target.timeout_ms.clone()))
         else {

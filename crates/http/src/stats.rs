@@ -61,6 +61,7 @@ http_stats! {
     downstream_cx_max_duration_reached: counter;
     downstream_cx_max_requests_reached: counter;
     downstream_cx_protocol_error: counter;
+    downstream_cx_rx_bytes_buffered: gauge;
     downstream_cx_rx_bytes_total: counter;
     downstream_cx_ssl_active: gauge;
     downstream_cx_ssl_total: counter;

@@ -140,7 +140,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for DownstreamIo<I> {
         if read.is_empty() {
             self.state.remote_closed();
         } else {
-            self.state.stats().downstream_cx_rx_bytes_total.increment(read.len() as u64);
+            self.state.read_bytes(read.len());
             if self.http1 {
                 self.state.head_bytes(read);
             }

@@ -41,6 +41,7 @@ pub(crate) struct ConnectionState {
     head_since: AtomicU64,
     /// The bytes of the head that is being read.
     head: Mutex<Vec<u8>>,
+    last_read: AtomicU64,
     remote_closed: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
     unread: AtomicBool,
@@ -64,6 +65,7 @@ impl ConnectionState {
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(u64::MAX),
             head: Mutex::default(),
+            last_read: AtomicU64::new(0),
             remote_closed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
         }
@@ -71,6 +73,17 @@ impl ConnectionState {
 
     pub(crate) fn stats(&self) -> &Arc<HttpStats> {
         &self.stats
+    }
+
+    /// Counts bytes that were read. The gauge `downstream_cx_rx_bytes_buffered` holds, as Envoy's does, the size of
+    /// each connection's last read; zero takes the connection's share away.
+    pub(crate) fn read_bytes(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        self.stats.downstream_cx_rx_bytes_total.increment(bytes);
+        let before = self.last_read.swap(bytes, Ordering::Relaxed);
+        if before != bytes {
+            self.stats.downstream_cx_rx_bytes_buffered.increment(bytes as f64 - before as f64);
+        }
     }
 
     pub(crate) fn created(&self) -> Instant {
@@ -162,6 +175,8 @@ impl ConnectionState {
         };
         self.stats.downstream_rq_total.increment(1);
         self.stats.downstream_rq_http1_total.increment(1);
+        self.stats.downstream_rq_rx_reset.increment(1);
+        self.stats.downstream_rq_response_before_rq_complete.increment(1);
         self.stats.charge_status(refusal.status);
         self.count_refusal();
         self.log.write(refusal);
@@ -172,7 +187,5 @@ impl ConnectionState {
     pub(crate) fn count_refusal(&self) {
         self.leave_unread();
         self.stats.downstream_cx_protocol_error.increment(1);
-        self.stats.downstream_rq_rx_reset.increment(1);
-        self.stats.downstream_rq_response_before_rq_complete.increment(1);
     }
 }

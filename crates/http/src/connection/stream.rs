@@ -184,6 +184,11 @@ impl<S> StreamService<S> {
         stream: Stream,
     ) -> http::Response<DownstreamBody> {
         self.state.count_refusal();
+        if info.progress.is_none() {
+            // Envoy counts a refusal as an answer to an incomplete request, even if nothing was to follow.
+            self.shared.stats.downstream_rq_rx_reset.increment(1);
+            self.shared.stats.downstream_rq_response_before_rq_complete.increment(1);
+        }
         let reason = refusal.status.canonical_reason().unwrap_or("Unknown");
         let mut response = LocalReply::new(info, refusal.status, refusal.details)
             .body(reason)
@@ -258,21 +263,23 @@ impl Drop for Stream {
         let now = Instant::now();
         let stats = &self.shared.stats;
         let request_complete = self.progress.as_ref().is_none_or(|progress| progress.has_ended());
-        if !request_complete {
-            self.state.leave_unread();
-        }
         self.state.end_stream(now);
         let duration = now.saturating_duration_since(self.start);
         stats.downstream_rq_active.decrement(1);
         let mut reset = ResponseFlags::default();
+        if !request_complete || !self.complete {
+            stats.downstream_rq_rx_reset.increment(1);
+        }
+        if !request_complete {
+            self.state.leave_unread();
+        }
         if self.complete {
             stats.downstream_rq_time.record(whole_ms(duration));
         } else if self.failed {
             stats.rq_reset_after_downstream_response_started.increment(1);
-            stats.downstream_rq_tx_reset.increment(u64::from(self.protocol == Version::HTTP_2));
+            stats.downstream_rq_tx_reset.increment(1);
         } else {
             // Nobody took the response: the client reset the stream or went away.
-            stats.downstream_rq_rx_reset.increment(1);
             reset = if self.protocol == Version::HTTP_2 && !self.state.is_remote_closed() {
                 ResponseFlags::DOWNSTREAM_REMOTE_RESET
             } else {

@@ -22,6 +22,9 @@ use crate::{local_reply::LocalReply, stats::HttpStats};
 /// `x-envoy-original-path`.
 const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
+/// `x-envoy-original-host`.
+const X_ENVOY_ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
+
 /// What a worker keeps with each route, made when the configuration is loaded.
 #[derive(Debug)]
 pub struct RouteEntry {
@@ -161,6 +164,7 @@ where
 impl Shared {
     /// The request with its route, or the reply that takes its place.
     fn find(&self, mut request: Request) -> Result<RoutedRequest, Box<LocalReply>> {
+        self.stats.rq_total.increment(1);
         let found = {
             let head = request_head(&request);
             self.routes.route(&head, fastrand::u64(..)).map(|found| {
@@ -186,14 +190,14 @@ impl Shared {
         request.info.route_name.clone_from(&entry.name);
         let reply = match edit {
             Edit::Forward(uri) => {
+                if let Some(host) = entry.target.as_ref().and_then(|target| target.host_rewrite.as_ref()) {
+                    rewrite_host(&mut request, host);
+                }
                 if let Some((uri, original)) = uri {
                     if let Ok(original) = HeaderValue::from_str(&original) {
                         request.http.headers_mut().insert(X_ENVOY_ORIGINAL_PATH, original);
                     }
                     *request.http.uri_mut() = uri;
-                }
-                if let Some(host) = entry.target.as_ref().and_then(|target| target.host_rewrite.as_ref()) {
-                    rewrite_host(&mut request, host);
                 }
                 return Ok(RoutedRequest { request, entry });
             }
@@ -251,6 +255,13 @@ fn forwarded_uri(forward: &Forward, matched: &RouteMatch, head: &RequestHead<'_>
 }
 
 fn rewrite_host(request: &mut Request, host: &HeaderValue) {
+    let original = match request.http.headers().get(header::HOST) {
+        Some(host) => Some(host.clone()),
+        None => request.http.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()),
+    };
+    if let Some(original) = original {
+        request.http.headers_mut().insert(X_ENVOY_ORIGINAL_HOST, original);
+    }
     request.http.headers_mut().insert(header::HOST, host.clone());
     if request.http.uri().authority().is_some() {
         let uri = std::mem::take(request.http.uri_mut());

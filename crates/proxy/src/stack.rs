@@ -1,0 +1,92 @@
+//! The order of the layers: the one place that says which comes before which.
+
+use std::sync::Arc;
+
+use nuncio_cluster::WorkerClusters;
+use nuncio_config::model;
+use nuncio_http::{
+    AccessLog, ConnectionManager, HttpStats, RouterFilter,
+    access_log::{DEFAULT_FORMAT, Format, FormatError},
+    layers::{
+        headers::{HeadersLayer, HeadersService},
+        route::{RouteLayer, RouteService, UnknownCluster, resolve},
+    },
+};
+use nuncio_listener::{Handler, Stream};
+use nuncio_service::{Connection, Drain, LineSink};
+use nuncio_stats::{Registry, Shard};
+use tower::ServiceBuilder;
+
+/// The HTTP filters of a connection manager, outermost first.
+type Filters = HeadersService<RouteService<RouterFilter>>;
+
+/// Serves the connections of one filter chain on one worker.
+#[derive(Debug)]
+pub struct HttpHandler {
+    manager: ConnectionManager<Filters>,
+    drain: Drain,
+}
+
+/// A filter chain cannot be served as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A route leads nowhere.
+    #[error(transparent)]
+    Route(#[from] UnknownCluster),
+    /// An access log's format is not understood.
+    #[error("access log: {0}")]
+    AccessLog(#[from] FormatError),
+}
+
+/// Builds the stack of `chain` for the worker that `shard` names.
+///
+/// `listener_prefix` is the prefix of the listener's stats, `listener.<address>`; `sink` gives the place where the
+/// lines of an access log go.
+pub fn handler(
+    chain: &model::FilterChain,
+    clusters: &WorkerClusters,
+    registry: &Registry,
+    shard: Shard,
+    listener_prefix: &str,
+    sink: impl Fn(&model::AccessLog) -> LineSink,
+    drain: Drain,
+) -> Result<HttpHandler, StackError> {
+    let config = &chain.http_connection_manager;
+    let stats = Arc::new(HttpStats::new(
+        &registry.scope(shard, &format!("http.{}", config.stat_prefix)),
+        &registry.scope(shard, &format!("{listener_prefix}.http.{}", config.stat_prefix)),
+    ));
+    let filters = ServiceBuilder::new()
+        // Outermost, because what it checks holds for every filter, and because local replies of all layers need
+        // their headers as much as responses do.
+        .layer(HeadersLayer::new(config, Arc::clone(&stats)))
+        // Before the HTTP filters, because they may be configured per route.
+        .layer(RouteLayer::new(resolve(&config.routes, clusters)?, Arc::clone(&stats)))
+        // Last, because it ends the chain: nothing comes back from it but a response.
+        .service(RouterFilter::new(config, Arc::clone(&stats)));
+    let access_log = access_log(&config.access_log, sink)?;
+    Ok(HttpHandler { manager: ConnectionManager::new(config, stats, access_log, filters), drain })
+}
+
+/// Checks what only building the stack would find out otherwise: formats of access logs.
+pub fn check(chain: &model::FilterChain) -> Result<(), StackError> {
+    access_log(&chain.http_connection_manager.access_log, |_| LineSink::new(|_| {}))?;
+    Ok(())
+}
+
+fn access_log(
+    logs: &[model::AccessLog],
+    sink: impl Fn(&model::AccessLog) -> LineSink,
+) -> Result<AccessLog, FormatError> {
+    let logs = logs
+        .iter()
+        .map(|log| Ok((Format::parse(log.format.as_deref().unwrap_or(DEFAULT_FORMAT))?, sink(log))))
+        .collect::<Result<Vec<_>, FormatError>>()?;
+    Ok(AccessLog::new(logs))
+}
+
+impl Handler for HttpHandler {
+    async fn handle(&self, stream: Stream, connection: Arc<Connection>) {
+        self.manager.serve(stream, connection, self.drain.clone()).await;
+    }
+}
