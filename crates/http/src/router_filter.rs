@@ -70,7 +70,10 @@ struct TimedBody {
 /// A response was cut off by a clock.
 #[derive(Debug, thiserror::Error)]
 #[error("the response took too long")]
-struct TimedOut;
+pub(crate) struct TimedOut {
+    pub(crate) flags: ResponseFlags,
+    pub(crate) details: &'static str,
+}
 
 impl RouterFilter {
     /// The router filter of one connection manager.
@@ -232,12 +235,21 @@ impl http_body::Body for TimedBody {
         }
         let expired = ready!(this.timeouts.poll(cx));
         this.done = true;
-        match expired {
-            Expired::Route => this.cluster.charge_timeout(Some(this.host)),
-            Expired::Idle => this.shared.stats.downstream_rq_idle_timeout.increment(1),
-            Expired::Request => this.shared.stats.downstream_rq_timeout.increment(1),
-        }
-        Poll::Ready(Some(Err(Box::new(TimedOut))))
+        let (flags, details) = match expired {
+            Expired::Route => {
+                this.cluster.charge_timeout(Some(this.host));
+                (ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, "response_timeout")
+            }
+            Expired::Idle => {
+                this.shared.stats.downstream_rq_idle_timeout.increment(1);
+                (ResponseFlags::STREAM_IDLE_TIMEOUT, "stream_idle_timeout")
+            }
+            Expired::Request => {
+                this.shared.stats.downstream_rq_timeout.increment(1);
+                (ResponseFlags::default(), "request_overall_timeout")
+            }
+        };
+        Poll::Ready(Some(Err(Box::new(TimedOut { flags, details }))))
     }
 
     fn is_end_stream(&self) -> bool {

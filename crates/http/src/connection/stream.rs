@@ -26,6 +26,7 @@ use crate::{
     access_log::{Record, RequestRecord},
     headers,
     local_reply::LocalReply,
+    router_filter::TimedOut,
     stats::whole_ms,
 };
 
@@ -253,6 +254,19 @@ impl Stream {
         http.map(|body| DownstreamBody { body, stream: Some(self) })
     }
 
+    /// The response was cut off; whoever did it says why.
+    fn fail(&mut self, error: &BoxError) {
+        self.failed = true;
+        let Some(info) = &mut self.info else { return };
+        if let Some(error) = error.downcast_ref::<UpstreamError>() {
+            info.flags.insert(error.flags());
+            info.response_code_details = error.details();
+        } else if let Some(timed_out) = error.downcast_ref::<TimedOut>() {
+            info.flags.insert(timed_out.flags);
+            info.response_code_details = timed_out.details;
+        }
+    }
+
     fn received(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.bytes())
     }
@@ -323,7 +337,7 @@ impl http_body::Body for DownstreamBody {
                     stream.bytes_sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                     stream.complete |= this.body.is_end_stream();
                 }
-                Some(Err(_)) => stream.failed = true,
+                Some(Err(error)) => stream.fail(error),
                 None => stream.complete = true,
             }
         }
