@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use nuncio_cluster::UpstreamError;
 use nuncio_service::{Body, BoxError, Drain, Request, RequestProgress, Response, ResponseFlags, StreamInfo};
 use pin_project_lite::pin_project;
 use tower_service::Service;
