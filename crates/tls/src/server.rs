@@ -14,8 +14,9 @@ use crate::{Crypto, TlsError, certificate, certificate::CertificateInfo, select:
 /// Sessions kept for TLS 1.2 clients that take no tickets; beyond that, the oldest is forgotten.
 const SESSIONS: usize = 4096;
 
-/// The key exchange groups that Envoy offers, best first.
-const GROUPS: [NamedGroup; 2] = [NamedGroup::X25519, NamedGroup::secp256r1];
+/// The key exchange groups that Envoy offers. rustls takes the first of the client's list, Envoy the first of this
+/// one, even if that costs another round trip; clients that know them list them in this order.
+const GROUPS: [NamedGroup; 3] = [NamedGroup::X25519MLKEM768, NamedGroup::X25519, NamedGroup::secp256r1];
 
 /// The cipher suites of TLS 1.2 that Envoy offers, best first. On TLS 1.3 the client's order counts.
 const AES_FIRST: [CipherSuite; 6] = [
@@ -141,10 +142,8 @@ impl Shared<'_> {
                 order.iter().position(|first| *first == suite.suite()).unwrap_or(order.len())
             });
         }
-        let rank = |group: NamedGroup| GROUPS.iter().position(|known| *known == group);
-        if provider.kx_groups.iter().any(|group| rank(group.name()).is_some()) {
-            provider.kx_groups.retain(|group| rank(group.name()).is_some());
-            provider.kx_groups.sort_by_key(|group| rank(group.name()));
+        if provider.kx_groups.iter().any(|group| GROUPS.contains(&group.name())) {
+            provider.kx_groups.retain(|group| GROUPS.contains(&group.name()));
         }
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(self.versions)?

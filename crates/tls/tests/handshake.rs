@@ -148,7 +148,9 @@ async fn connect(
 #[tokio::test]
 async fn a_certificate_of_version_1_is_served() {
     let (handshake, alpn) =
-        connect(&context(&[], |_| {}), &Arc::new(client(&[], &[], &[]))).await.expect("they shake hands");
+        connect(&context(&[], |_| {}), &Arc::new(client(&[], &[], &[NamedGroup::X25519])))
+            .await
+            .expect("they shake hands");
     let expected = Handshake {
         version: "TLSv1.3",
         cipher: "TLS_AES_256_GCM_SHA384",
@@ -211,8 +213,10 @@ async fn cipher_suites_are_chosen_as_by_envoy() {
 #[tokio::test]
 async fn key_exchange_groups_are_those_of_envoy() {
     let server = context(&[], |_| {});
-    let cases: [(&[NamedGroup], Option<&str>); 4] = [
+    let cases: [(&[NamedGroup], Option<&str>); 6] = [
         (&[NamedGroup::X25519], Some("X25519")),
+        (&[NamedGroup::X25519MLKEM768, NamedGroup::X25519], Some("X25519MLKEM768")),
+        (&[NamedGroup::X25519, NamedGroup::secp256r1], Some("X25519")),
         (&[NamedGroup::secp256r1], Some("P-256")),
         (&[NamedGroup::secp384r1, NamedGroup::secp256r1], Some("P-256")),
         (&[NamedGroup::secp384r1], None),
