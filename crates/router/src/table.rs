@@ -51,6 +51,13 @@ impl RouteTable {
     }
 }
 
+impl Default for RouteTable {
+    /// A table without virtual hosts: no request has a route.
+    fn default() -> Self {
+        Self::new(Domains::new(&[], false).0, Vec::new())
+    }
+}
+
 impl<P> RouteTable<P> {
     /// The route for a request.
     ///

@@ -131,6 +131,11 @@ fn payloads_follow_their_routes() {
 }
 
 #[test]
+fn an_empty_table_has_no_route() {
+    assert_eq!(answer(&RouteTable::default(), "h", "/", 0), Err(NoRoute::VirtualHost));
+}
+
+#[test]
 fn tables_cross_threads() {
     fn check<T: Send + Sync>(_: &T) {}
     check(&table([]));
