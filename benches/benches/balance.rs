@@ -11,7 +11,7 @@ fn picks(criterion: &mut Criterion) {
     let policies = [
         ("round_robin", Policy::RoundRobin),
         ("random", Policy::Random),
-        ("least_request", Policy::LeastRequest(LeastRequest::default())),
+        ("least_request", Policy::LeastRequest(LeastRequest::new())),
     ];
     for (name, policy) in policies {
         for (weights, weight) in [("equal", (|_| 1) as fn(u32) -> u32), ("unequal", |at| at * 7919 % 100 + 1)]

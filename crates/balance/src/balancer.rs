@@ -102,7 +102,7 @@ fn least_busy(
     random: u64,
     active: impl Fn(usize) -> u64,
 ) -> Option<usize> {
-    let drawn = draw::sequence(random).take(policy.choice_count() as usize);
+    let drawn = draw::sequence(random).take(policy.choice_count as usize);
     let hosts = drawn.filter_map(|random| pool.host(draw::below(random, pool.len as u64) as usize));
     hosts.min_by_key(|host| active(*host))
 }

@@ -16,35 +16,29 @@ pub enum Policy {
 /// What there is to set for [`Policy::LeastRequest`] (`Cluster.LeastRequestLbConfig`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeastRequest {
-    choice_count: u32,
+    pub(crate) choice_count: u32,
     active_request_bias: f64,
 }
 
 impl LeastRequest {
+    /// Envoy's defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { choice_count: 2, active_request_bias: 1.0 }
+    }
+
     /// `choice_count`: how many hosts are drawn, with repetition, to take the least busy of; 2 by default. At least
     /// one is drawn.
     #[must_use]
-    pub fn with_choice_count(self, choice_count: u32) -> Self {
+    pub fn choice_count(self, choice_count: u32) -> Self {
         Self { choice_count: choice_count.max(1), ..self }
     }
 
     /// `active_request_bias`: how strongly requests under way reduce a host's weight, where weights are unequal; 1 by
     /// default, 0 is round robin. As in Envoy, a negative number or NaN counts as 1.
     #[must_use]
-    pub fn with_active_request_bias(self, bias: f64) -> Self {
+    pub fn active_request_bias(self, bias: f64) -> Self {
         Self { active_request_bias: if bias >= 0.0 { bias } else { 1.0 }, ..self }
-    }
-
-    /// How many hosts are drawn.
-    #[must_use]
-    pub fn choice_count(&self) -> u32 {
-        self.choice_count
-    }
-
-    /// How strongly requests under way reduce a host's weight.
-    #[must_use]
-    pub fn active_request_bias(&self) -> f64 {
-        self.active_request_bias
     }
 
     /// The weight that is left of `weight` with so many requests under way.
@@ -60,7 +54,7 @@ impl LeastRequest {
 
 impl Default for LeastRequest {
     fn default() -> Self {
-        Self { choice_count: 2, active_request_bias: 1.0 }
+        Self::new()
     }
 }
 
@@ -71,7 +65,7 @@ mod tests {
     #[test]
     fn weight_under_load() {
         fn check(bias: f64, weight: f64, active: u64, expected: f64) {
-            let policy = LeastRequest::default().with_active_request_bias(bias);
+            let policy = LeastRequest::new().active_request_bias(bias);
             assert_eq!(policy.weight(weight, active), expected, "{bias} {weight} {active}");
         }
         check(1.0, 6.0, 0, 6.0);
@@ -85,7 +79,7 @@ mod tests {
 
     #[test]
     fn at_least_one_choice() {
-        assert_eq!(LeastRequest::default().choice_count(), 2);
-        assert_eq!(LeastRequest::default().with_choice_count(0).choice_count(), 1);
+        assert_eq!(LeastRequest::new().choice_count, 2);
+        assert_eq!(LeastRequest::new().choice_count(0).choice_count, 1);
     }
 }

@@ -7,7 +7,7 @@ use nuncio_balance::{Balancer, Health, Host, HostSet, LeastRequest, Policy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-const LEAST_REQUEST: fn() -> Policy = || Policy::LeastRequest(LeastRequest::default());
+const LEAST_REQUEST: fn() -> Policy = || Policy::LeastRequest(LeastRequest::new());
 
 fn host(weight: u32) -> Host {
     Host::new().weight(NonZeroU32::new(weight).expect("weights are at least 1"))
@@ -144,16 +144,16 @@ fn least_request_avoids_busy_hosts() {
         let close = counts.iter().zip(expected).all(|(count, expected)| count.abs_diff(*expected) < 300);
         assert!(close, "{policy:?} {weights:?}: {counts:?}");
     }
-    let policy = LeastRequest::default();
+    let policy = LeastRequest::new();
     // The busy host is taken only if it is drawn every time.
     check(policy, &[1, 1, 1], 5, &[1_333, 5_333, 5_333]);
-    check(policy.with_choice_count(3), &[1, 1], 5, &[1_500, 10_500]);
-    check(policy.with_choice_count(1), &[1, 1], 5, &[6_000, 6_000]);
+    check(policy.choice_count(3), &[1, 1], 5, &[1_500, 10_500]);
+    check(policy.choice_count(1), &[1, 1], 5, &[6_000, 6_000]);
     // With unequal weights the busy host has its weight divided.
     check(policy, &[2, 1, 1], 0, &[6_000, 3_000, 3_000]);
     check(policy, &[2, 1, 1], 1, &[4_000, 4_000, 4_000]);
-    check(policy.with_active_request_bias(0.0), &[2, 1, 1], 9, &[6_000, 3_000, 3_000]);
-    check(policy.with_active_request_bias(2.0), &[4, 1, 1], 1, &[4_000, 4_000, 4_000]);
+    check(policy.active_request_bias(0.0), &[2, 1, 1], 9, &[6_000, 3_000, 3_000]);
+    check(policy.active_request_bias(2.0), &[4, 1, 1], 1, &[4_000, 4_000, 4_000]);
 }
 
 #[test]
