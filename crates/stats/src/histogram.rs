@@ -137,12 +137,12 @@ impl HistogramFn for HistogramCell {
 pub(crate) struct Bin(u16);
 
 impl Bin {
-    /// The lower bound and the width.
+    /// The lower bound and the width, by the computation that Envoy's library makes: some bounds are off by the last
+    /// digit of a double, and so are the quantiles that follow from them.
     pub(crate) fn bounds(self) -> (f64, f64) {
         let Some(place) = self.0.checked_sub(1) else { return (0.0, 0.0) };
-        let (exponent, step) = (place / 90, place % 90);
-        let power = 10_f64.powi(i32::from(exponent));
-        (f64::from(step + 10) / 10.0 * power, power / 10.0)
+        let power = 10_f64.powi(i32::from(place / 90));
+        (f64::from(place % 90 + 10) / 10.0 * power, power / 10.0)
     }
 
     /// The value that stands for a sample of the bucket in a sum: the harmonic mean of the bounds.
@@ -218,3 +218,6 @@ impl Bins {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! response code, which leaves `cluster.upstream_rq`. What is a tag follows from rules about the name alone. They
 //! are applied when stats are read, never when they are written.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use regex_automata::meta;
@@ -54,6 +55,8 @@ const DEFAULTS: &[(&str, &str, usize)] = &[
     ("envoy.ratelimit_prefix", "ratelimit.$.**", 0),
     ("envoy.health_check_name", "cluster.*.health_check.name.$.**", 1),
     ("envoy.cluster_name", "cluster.$.**", 0),
+    ("envoy.rds_route_config", "http.*.rds.$names.*", 0),
+    ("envoy.scoped_rds_config", "http.*.scoped_rds.$names.*", 0),
     ("envoy.http_conn_manager_prefix", "listener.**.http.$.**", 0),
     ("envoy.ext_authz_prefix", "http.*.ext_authz.$.**", 0),
     ("envoy.rbac_policy_name", "http.*.rbac.policy.$.*", 0),
@@ -63,8 +66,6 @@ const DEFAULTS: &[(&str, &str, usize)] = &[
     ("envoy.listener_address", "listener.$@.**", 0),
     ("envoy.virtual_host", "vhost.$.**", 0),
     ("envoy.mongo_prefix", "mongo.$.**", 0),
-    ("envoy.rds_route_config", "http.*.rds.$names.*", 0),
-    ("envoy.scoped_rds_config", "http.*.scoped_rds.$names.*", 0),
     ("envoy.thrift_prefix", "thrift.$.**", 0),
     ("envoy.redis_prefix", "redis.$.**", 0),
     ("envoy.dns_filter_prefix", "dns_filter.$.**", 0),
@@ -86,10 +87,16 @@ const RESPONSE_CODE_CLASS: &str = "envoy.response_code_class";
 /// Which tags are taken out of the names of stats (`stats_config.stats_tags`). The default has Envoy's rules.
 #[derive(Clone, Debug)]
 pub struct TagRules {
-    defaults: bool,
-    patterns: Vec<(&'static str, Pattern)>,
+    defaults: Option<Defaults>,
     fixed: Vec<(String, String)>,
     expressions: Vec<(String, meta::Regex)>,
+}
+
+/// The default rules by the first segment of the names that they apply to.
+#[derive(Clone, Debug, Default)]
+struct Defaults {
+    any: Vec<(&'static str, Pattern)>,
+    rooted: HashMap<&'static str, Vec<(&'static str, Pattern)>>,
 }
 
 /// A name without its tags, and the tags. Reused from name to name, so that reading many does not allocate for each.
@@ -110,16 +117,22 @@ enum Tag {
 
 impl Default for TagRules {
     fn default() -> TagRules {
-        let patterns =
-            DEFAULTS.iter().map(|(tag, text, before)| (*tag, Pattern::new(text, *before))).collect();
-        TagRules { defaults: true, patterns, ..TagRules::none() }
+        let mut defaults = Defaults::default();
+        for (tag, text, before) in DEFAULTS {
+            let pattern = Pattern::new(text, *before);
+            match pattern.root() {
+                Some(root) => defaults.rooted.entry(root).or_default().push((tag, pattern)),
+                None => defaults.any.push((tag, pattern)),
+            }
+        }
+        TagRules { defaults: Some(defaults), ..TagRules::none() }
     }
 }
 
 impl TagRules {
     /// No rules: every name stays whole (`use_all_default_tags: false`).
     pub fn none() -> TagRules {
-        TagRules { defaults: false, patterns: Vec::new(), fixed: Vec::new(), expressions: Vec::new() }
+        TagRules { defaults: None, fixed: Vec::new(), expressions: Vec::new() }
     }
 
     /// Gives every stat a tag of a fixed value.
@@ -147,14 +160,13 @@ impl TagRules {
     pub(crate) fn extract(&self, full: &str, into: &mut Extracted) {
         into.tags.clear();
         into.removed.clear();
-        if self.defaults {
+        if let Some(defaults) = &self.defaults {
             into.response_code(full);
-        }
-        if !self.patterns.is_empty() {
             into.dots.clear();
-            into.dots.extend(memchr_dots(full));
+            into.dots.extend(full.bytes().enumerate().filter(|(_, b)| *b == b'.').map(|(at, _)| at));
             let name = Name::new(full, &into.dots);
-            for (tag, pattern) in &self.patterns {
+            let rooted = defaults.rooted.get(name.root()).into_iter().flatten();
+            for (tag, pattern) in defaults.any.iter().chain(rooted) {
                 if let Some(found) = pattern.find(name) {
                     into.tags.push((Tag::Known(tag), found.value));
                     into.removed.push(found.removed);
@@ -221,10 +233,6 @@ impl Extracted {
         }
         self.name.push_str(full.get(at..).unwrap_or_default());
     }
-}
-
-fn memchr_dots(name: &str) -> impl Iterator<Item = usize> {
-    name.bytes().enumerate().filter(|(_, b)| *b == b'.').map(|(at, _)| at)
 }
 
 #[cfg(test)]

@@ -87,9 +87,10 @@ fn push_bins(out: &mut String, histogram: &HistogramSnapshot, span: Span) {
         if i > 0 {
             out.push_str(", ");
         }
-        push_shortest(out, low);
+        // Fewer digits than a double has, so that a bound is shown as the whole number that it stands for.
+        push_digits(out, low, 15);
         out.push(',');
-        push_shortest(out, width);
+        push_digits(out, width, 15);
         let _ = write!(out, ":{count}");
     }
 }

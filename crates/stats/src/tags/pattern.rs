@@ -70,6 +70,11 @@ impl<'a> Name<'a> {
         Name { text, dots }
     }
 
+    /// The first segment.
+    pub(super) fn root(self) -> &'a str {
+        self.segment(0)
+    }
+
     fn segments(self) -> usize {
         self.dots.len() + 1
     }
@@ -125,6 +130,14 @@ impl Pattern {
             parts.push(Part::Rest);
         }
         Pattern { parts, ends, removes_before }
+    }
+
+    /// The first segment of all names that the pattern can fit, if it is always the same.
+    pub(super) fn root(&self) -> Option<&'static str> {
+        match self.parts.first() {
+            Some(Part::Word(word)) => Some(word),
+            _ => None,
+        }
     }
 
     pub(super) fn find(&self, name: Name<'_>) -> Option<Found> {

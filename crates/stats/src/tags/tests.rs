@@ -42,6 +42,11 @@ fn default_rules() {
         &[("envoy.mongo_callsite", "s"), ("envoy.mongo_collection", "c"), ("envoy.mongo_prefix", "m")],
     );
     check(
+        "http.ing.rds.my.route/cfg.update_success",
+        "http.rds.update_success",
+        &[("envoy.rds_route_config", "my.route/cfg"), ("envoy.http_conn_manager_prefix", "ing")],
+    );
+    check(
         "cluster.c.health_check.name.h.attempt",
         "cluster.health_check.attempt",
         &[("envoy.health_check_name", "h"), ("envoy.cluster_name", "c")],
