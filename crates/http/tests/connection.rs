@@ -1,0 +1,336 @@
+//! A connection from the outside: bytes in, bytes out, over an in-memory socket.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http_body_util::BodyExt;
+use nuncio_config::model::{CodecType, HttpConnectionManager};
+use nuncio_http::{
+    AccessLog, ConnectionManager, HttpStats, LocalReply,
+    access_log::{DEFAULT_FORMAT, Format},
+    layers::headers::HeadersLayer,
+};
+use nuncio_service::{Body, Connection, Drain, DrainHandle, LineSink, Request, Response};
+use nuncio_stats::{Registry, Shard};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Answers by path: `/early` before the request's body, `/never` never, everything else with the method, the
+/// length of the body that it read, and the path.
+#[derive(Clone)]
+struct Upstream;
+
+impl Service<Request> for Upstream {
+    type Response = Response;
+    type Error = LocalReply;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, LocalReply>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LocalReply>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin(async move {
+            let (parts, body) = request.http.into_parts();
+            let text = match parts.uri.path() {
+                "/never" => std::future::pending().await,
+                "/early" => "early".to_owned(),
+                path => {
+                    let read = body.collect().await.map_or(usize::MAX, |body| body.to_bytes().len());
+                    format!("{} {read} {path}", parts.method)
+                }
+            };
+            Ok(Response { http: http::Response::new(Body::full(text)), info: request.info })
+        })
+    }
+}
+
+struct Client {
+    io: DuplexStream,
+    registry: Registry,
+    drain: DrainHandle,
+    log: Arc<Mutex<String>>,
+}
+
+fn connect(config: HttpConnectionManager) -> Client {
+    let registry = Registry::new(1);
+    let shard = Shard::worker(0);
+    let stats = Arc::new(HttpStats::new(
+        &registry.scope(shard, "http.test"),
+        &registry.scope(shard, "listener.test.http.test"),
+    ));
+    let log = Arc::new(Mutex::new(String::new()));
+    let sink = {
+        let log = Arc::clone(&log);
+        LineSink::new(move |line| log.lock().unwrap().push_str(std::str::from_utf8(line).unwrap()))
+    };
+    let access_log = AccessLog::new([(Format::parse(DEFAULT_FORMAT).unwrap(), sink)]);
+    let filters = HeadersLayer::new(&config, Arc::clone(&stats)).layer(Upstream);
+    let manager = ConnectionManager::new(&config, stats, access_log, filters);
+    let (io, server) = tokio::io::duplex(1 << 20);
+    let (handle, drain) = Drain::new();
+    let connection = Connection {
+        remote_address: "127.0.0.1:5000".parse().unwrap(),
+        local_address: "127.0.0.1:80".parse().unwrap(),
+        tls: None,
+    };
+    tokio::spawn(async move { manager.serve(server, Arc::new(connection), drain).await });
+    Client { io, registry, drain: handle, log }
+}
+
+impl Client {
+    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.io.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// All bytes until the proxy closes.
+    async fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let _reset = self.io.read_to_end(&mut bytes).await;
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// One response with a length, without its `date`.
+    async fn response(&mut self) -> String {
+        let mut text = String::new();
+        while !text.contains("\r\n\r\n") {
+            text.push(char::from(self.io.read_u8().await.unwrap()));
+        }
+        let length = text.split_once("content-length: ").unwrap().1.split_once("\r\n").unwrap().0;
+        let mut body = vec![0; length.parse().unwrap()];
+        self.io.read_exact(&mut body).await.unwrap();
+        without_date(&text) + std::str::from_utf8(&body).unwrap()
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        self.registry.counter_value(&format!("http.test.{name}")).unwrap()
+    }
+
+    fn gauge(&self, name: &str) -> i64 {
+        self.registry.gauge_value(&format!("http.test.{name}")).unwrap()
+    }
+}
+
+fn without_date(text: &str) -> String {
+    text.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect()
+}
+
+fn refusal(status: &str) -> String {
+    let reason = status.split_once(' ').unwrap().1;
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-type: text/plain\r\nserver: envoy\r\nconnection: close\r\n\r\n{reason}",
+        reason.len(),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn malformed_requests_get_envoys_replies_and_a_closed_connection() {
+    let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(100));
+    for (request, status) in [
+        ("GARBAGE\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1 x\r\nhost: a\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx y: z\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nhost : a\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400 Bad Request"),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n", "400 Bad Request"),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n", "400 Bad Request"),
+        (
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "400 Bad Request",
+        ),
+        (
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+            "400 Bad Request",
+        ),
+        ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", "501 Not Implemented"),
+        ("GET / HTTP/1.0\r\nhost: a\r\n\r\n", "426 Upgrade Required"),
+        ("GET / HTTP/1.2\r\nhost: a\r\n\r\n", "426 Upgrade Required"),
+        ("GET /\r\n\r\n", "426 Upgrade Required"),
+        (long.as_str(), "431 Request Header Fields Too Large"),
+        (many.as_str(), "431 Request Header Fields Too Large"),
+    ] {
+        let mut client = connect(HttpConnectionManager::default());
+        client.send(request).await;
+        let seen = without_date(&client.rest().await);
+        assert_eq!(seen, refusal(status), "{:?}", &request[..request.len().min(80)]);
+        // The proxy waits for the client to close, for as long as `delayed_close_timeout`.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for (name, value) in [
+            ("downstream_cx_protocol_error", 1),
+            ("downstream_rq_total", 1),
+            ("downstream_rq_completed", 1),
+            ("downstream_rq_rx_reset", 1),
+            ("downstream_cx_destroy_local", 1),
+        ] {
+            assert_eq!(client.counter(name), value, "{name} of {request:?}");
+        }
+        assert_eq!(client.gauge("downstream_rq_active"), 0);
+        assert_eq!(client.gauge("downstream_cx_active"), 0);
+        let log = client.log.lock().unwrap().clone();
+        let code = &status[..3];
+        assert!(
+            log.contains(&format!("\"- - HTTP/1.1\" {code} DPE"))
+                || code == "426" && log.contains(" 426 DPE "),
+            "{log}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_request_behind_a_good_one_does_not_spoil_the_good_ones_answer() {
+    let mut client = connect(HttpConnectionManager::default());
+    client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\nGARBAGE\r\n\r\n").await;
+    let seen = without_date(&client.rest().await);
+    let good = "HTTP/1.1 200 OK\r\nserver: envoy\r\ncontent-length: 8\r\n\r\nGET 0 /a";
+    assert_eq!(seen, format!("{good}{}", refusal("400 Bad Request")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_follow_each_other_on_one_connection() {
+    let mut client = connect(HttpConnectionManager::default());
+    client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(client.response().await.ends_with("\r\n\r\nGET 0 /a"));
+    client.send("POST /b HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello").await;
+    assert!(client.response().await.ends_with("\r\n\r\nPOST 5 /b"));
+    client
+        .send("PUT /c HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        .await;
+    assert!(client.response().await.ends_with("\r\n\r\nPUT 3 /c"));
+    client.send("GET /d HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let last = without_date(&client.rest().await);
+    assert!(last.contains("\r\nconnection: close\r\n") && last.ends_with("GET 0 /d"), "{last}");
+    assert_eq!(client.counter("downstream_rq_2xx"), 4);
+    assert_eq!(client.counter("downstream_rq_completed"), 4);
+    assert_eq!(client.gauge("downstream_cx_rx_bytes_buffered"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_response_ends_the_connection_after_the_client_had_time_to_read_it() {
+    let mut client = connect(HttpConnectionManager::default());
+    client.send("POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 500000\r\n\r\n").await;
+    let response = client.response().await;
+    assert!(response.contains("\r\nconnection: close\r\n") && response.ends_with("early"), "{response}");
+    // What the client goes on to send is taken, not reset.
+    client.send(vec![b'x'; 100_000]).await;
+    assert_eq!(client.rest().await, "");
+    assert_eq!(client.counter("downstream_rq_response_before_rq_complete"), 1);
+    assert_eq!(client.counter("downstream_rq_rx_reset"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_ends_its_request() {
+    let mut client = connect(HttpConnectionManager::default());
+    client.send("GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(client.gauge("downstream_rq_active"), 1);
+    client.io.shutdown().await.unwrap();
+    assert_eq!(client.rest().await, "");
+    assert_eq!(client.gauge("downstream_rq_active"), 0);
+    assert_eq!(client.counter("downstream_cx_destroy_remote"), 1);
+    assert_eq!(client.counter("downstream_rq_rx_reset"), 1);
+    assert!(client.log.lock().unwrap().contains("\"GET /never HTTP/1.1\" 0 DC "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_closes_idle_connections_and_lets_running_requests_end() {
+    let mut idle = connect(HttpConnectionManager::default());
+    idle.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    idle.response().await;
+    idle.drain.start();
+    assert_eq!(idle.rest().await, "");
+
+    let mut running = connect(HttpConnectionManager::default());
+    running.send("POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhel").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    running.drain.start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    running.send("lo").await;
+    let seen = running.rest().await;
+    assert!(seen.contains("\r\nconnection: close\r\n") && seen.ends_with("POST 5 /a"), "{seen}");
+
+    let mut stuck = connect(HttpConnectionManager::default());
+    stuck.send("GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stuck.drain.start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stuck.gauge("downstream_rq_active"), 1);
+    stuck.drain.close();
+    assert_eq!(stuck.rest().await, "");
+    assert_eq!(stuck.gauge("downstream_rq_active"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_and_slow_clients_are_bounded() {
+    let config = HttpConnectionManager {
+        idle_timeout: Some(Duration::from_secs(60)),
+        request_headers_timeout: Some(Duration::from_secs(5)),
+        ..HttpConnectionManager::default()
+    };
+    // Not a byte.
+    let start = tokio::time::Instant::now();
+    let mut silent = connect(config.clone());
+    assert_eq!(silent.rest().await, "");
+    assert_eq!(start.elapsed().as_secs(), 60);
+    assert_eq!(silent.counter("downstream_cx_idle_timeout"), 1);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_and_an_idle_connection_are_ended_in_real_time() {
+    let config = HttpConnectionManager {
+        idle_timeout: Some(Duration::from_millis(150)),
+        request_headers_timeout: Some(Duration::from_millis(100)),
+        ..HttpConnectionManager::default()
+    };
+    let mut slow = connect(config.clone());
+    slow.send("GET / HTTP/1.1\r\nhos").await;
+    assert_eq!(slow.rest().await, "");
+    assert_eq!(slow.counter("downstream_rq_header_timeout"), 1);
+
+    let mut idle = connect(config);
+    idle.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    idle.response().await;
+    assert_eq!(idle.rest().await, "");
+    assert_eq!(idle.counter("downstream_cx_idle_timeout"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_codec_follows_the_first_bytes_or_the_configuration() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for (codec, http1, http2) in [(CodecType::Auto, 0, 1), (CodecType::Http2, 0, 1), (CodecType::Http1, 1, 0)]
+    {
+        let mut client =
+            connect(HttpConnectionManager { codec_type: codec, ..HttpConnectionManager::default() });
+        client.send(preface).await;
+        // HTTP/2 answers with its settings; HTTP/1 has nothing to say to a preface.
+        assert_eq!(client.io.read_u8().await.is_ok(), http2 == 1);
+        assert_eq!(client.counter("downstream_cx_http1_total"), http1);
+        assert_eq!(client.counter("downstream_cx_http2_total"), http2);
+    }
+    // Byte by byte.
+    let mut client = connect(HttpConnectionManager::default());
+    for byte in b"PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n" {
+        client.send([*byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert!(client.response().await.ends_with("PUT 0 /a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_after_its_last_allowed_request() {
+    let config =
+        HttpConnectionManager { max_requests_per_connection: Some(2), ..HttpConnectionManager::default() };
+    let mut client = connect(config);
+    client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(!client.response().await.contains("connection: close"));
+    client.send("GET /b HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(client.rest().await.contains("\r\nconnection: close\r\n"));
+    assert_eq!(client.counter("downstream_cx_max_requests_reached"), 1);
+}
