@@ -10,7 +10,11 @@ use std::{
 };
 
 use nuncio_config::model::TlsCertificate;
-use rustls::{SignatureAlgorithm, crypto::CryptoProvider, sign::CertifiedKey, sign::SigningKey};
+use rustls::{
+    NamedGroup,
+    crypto::CryptoProvider,
+    sign::{CertifiedKey, SigningKey},
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
 use x509_parser::{
     certificate::X509Certificate,
@@ -26,10 +30,10 @@ use crate::TlsError;
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// The curves that Envoy takes for a server's key.
-const CURVES: [Oid<'static>; 3] = [
-    oid!(1.2.840.10045.3.1.7), // P-256
-    oid!(1.3.132.0.34),        // P-384
-    oid!(1.3.132.0.35),        // P-521
+const CURVES: [(Oid<'static>, NamedGroup); 3] = [
+    (oid!(1.2.840.10045.3.1.7), NamedGroup::secp256r1),
+    (oid!(1.3.132.0.34), NamedGroup::secp384r1),
+    (oid!(1.3.132.0.35), NamedGroup::secp521r1),
 ];
 const EC_PUBLIC_KEY: Oid<'static> = oid!(1.2.840.10045.2.1);
 
@@ -53,7 +57,8 @@ pub(crate) struct Certificate {
     /// The names that it is chosen for: the DNS names, or the common name of a certificate without any
     /// alternative name. In lower case.
     pub(crate) names: Vec<String>,
-    pub(crate) ecdsa: bool,
+    /// The curve of an ECDSA key.
+    pub(crate) curve: Option<NamedGroup>,
     pub(crate) key: Arc<CertifiedKey>,
 }
 
@@ -94,7 +99,7 @@ pub(crate) fn load(
     Some(Certificate {
         info: leaf.info,
         names: leaf.names,
-        ecdsa: key.algorithm() == SignatureAlgorithm::ECDSA,
+        curve: leaf.curve,
         key: Arc::new(CertifiedKey::new(chain, key)),
     })
 }
@@ -103,6 +108,7 @@ pub(crate) fn load(
 struct Leaf {
     info: CertificateInfo,
     names: Vec<String>,
+    curve: Option<NamedGroup>,
     /// The algorithm and the key, in DER.
     public_key: (Vec<u8>, Vec<u8>),
 }
@@ -123,14 +129,14 @@ impl Leaf {
                 }
             };
             if index == 0 {
-                check_strength(parsed.public_key())?;
-                leaf = Some(Self::of(&parsed));
+                let curve = check_strength(parsed.public_key())?;
+                leaf = Some(Self::of(&parsed, curve));
             }
         }
         leaf.ok_or_else(|| String::from("failed to load the certificate chain: it is empty"))
     }
 
-    fn of(certificate: &X509Certificate<'_>) -> Self {
+    fn of(certificate: &X509Certificate<'_>, curve: Option<NamedGroup>) -> Self {
         let alternative = certificate
             .subject_alternative_name()
             .ok()
@@ -166,6 +172,7 @@ impl Leaf {
                 not_after: certificate.validity().not_after.timestamp(),
             },
             names,
+            curve,
             public_key: (
                 key.algorithm.algorithm.as_bytes().to_vec(),
                 key.subject_public_key.data.as_ref().to_vec(),
@@ -201,7 +208,8 @@ impl Leaf {
     }
 }
 
-fn check_strength(key: &SubjectPublicKeyInfo<'_>) -> Result<(), String> {
+/// Refuses weak keys. Gives the curve of an ECDSA key.
+fn check_strength(key: &SubjectPublicKeyInfo<'_>) -> Result<Option<NamedGroup>, String> {
     if let Ok(PublicKey::RSA(rsa)) = key.parsed()
         && rsa.key_size() < 2048
     {
@@ -212,16 +220,16 @@ fn check_strength(key: &SubjectPublicKeyInfo<'_>) -> Result<(), String> {
         ));
     }
     let algorithm = &key.algorithm;
-    if algorithm.algorithm == EC_PUBLIC_KEY {
-        let curve = algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
-        if !curve.is_some_and(|curve| CURVES.contains(&curve)) {
-            return Err(String::from(
-                "failed to load the certificate chain: only P-256, P-384 or P-521 ECDSA certificates are \
-                 supported",
-            ));
-        }
+    if algorithm.algorithm != EC_PUBLIC_KEY {
+        return Ok(None);
     }
-    Ok(())
+    let curve = algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    match CURVES.iter().find(|(known, _)| curve.as_ref() == Some(known)) {
+        Some((_, group)) => Ok(Some(*group)),
+        None => Err(String::from(
+            "failed to load the certificate chain: only P-256, P-384 or P-521 ECDSA certificates are supported",
+        )),
+    }
 }
 
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

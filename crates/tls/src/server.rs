@@ -105,7 +105,7 @@ impl ServerContext {
 
     /// The rustls configuration for a client that said `hello`.
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let variant = if self.tls13 && hello.cipher_suites().iter().any(is_tls13) {
+        let variant = if self.tls13 && offers_tls13(hello) {
             &self.client_order
         } else if prefers_chacha(hello.cipher_suites()) {
             &self.chacha_first
@@ -167,13 +167,16 @@ fn versions(config: &DownstreamTls) -> Vec<&'static SupportedProtocolVersion> {
         .collect()
 }
 
-fn is_tls13(suite: &CipherSuite) -> bool {
-    matches!(
-        suite,
-        CipherSuite::TLS13_AES_128_GCM_SHA256
-            | CipherSuite::TLS13_AES_256_GCM_SHA384
-            | CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
-    )
+/// Whether a client can do TLS 1.3. Told from the cipher suites, which each client offers for that version only.
+pub(crate) fn offers_tls13(hello: &ClientHello<'_>) -> bool {
+    hello.cipher_suites().iter().any(|suite| {
+        matches!(
+            suite,
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS13_AES_256_GCM_SHA384
+                | CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+        )
+    })
 }
 
 /// Whether ChaCha20 stands before AES-128 in the client's list.

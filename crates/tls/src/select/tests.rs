@@ -44,7 +44,8 @@ fn check(certificates: &[(&str, &str)], asked: &[(Option<&str>, &[SignatureSchem
     let certificates: Vec<_> = certificates.iter().map(|(kind, names)| certificate(kind, names)).collect();
     let selector = CertificateSelector::new(&certificates);
     for (name, schemes, expected) in asked {
-        let chosen = selector.select(*name, schemes).expect("there are certificates");
+        let client = Client { schemes, curves: None };
+        let chosen = selector.select(*name, &client).expect("there are certificates");
         let index = certificates.iter().position(|certificate| Arc::ptr_eq(&certificate.key, chosen));
         assert_eq!(index, Some(*expected), "{name:?} {schemes:?}");
     }
@@ -162,4 +163,15 @@ fn a_wildcard_stands_for_one_label() {
             (Some("trailing."), RSA, 0),
         ],
     );
+}
+
+#[test]
+fn up_to_tls_1_2_the_curve_must_be_offered() {
+    let certificates = [certificate("p256", "a.example"), certificate("rsa", "a.example")];
+    let selector = CertificateSelector::new(&certificates);
+    for (curves, expected) in [(NamedGroup::secp256r1, 0), (NamedGroup::X25519, 1)] {
+        let client = Client { schemes: BOTH, curves: Some(&[curves]) };
+        let chosen = selector.select(Some("a.example"), &client).expect("there are certificates");
+        assert!(Arc::ptr_eq(chosen, &certificates[expected].key), "{curves:?}");
+    }
 }
