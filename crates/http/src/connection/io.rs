@@ -68,6 +68,12 @@ impl<I> DownstreamIo<I> {
         Self { io, prefix, reply: Bytes::new(), state, http1, linger_limit, linger: None }
     }
 
+    /// Whether `buf` is the answer to an HTTP/1.0 request, which always is a refusal. hyper answers in the version
+    /// of the request, Envoy in its own.
+    fn answers_http10(&self, buf: &[u8]) -> bool {
+        self.http1 && buf.starts_with(b"HTTP/1.0 ")
+    }
+
     /// How much of `buf` comes before an error reply of hyper's own at its end, and that reply's status.
     fn own_reply(&self, buf: &[u8]) -> Option<(usize, u16)> {
         // A response to a request that is still being answered is ours.
@@ -152,6 +158,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for DownstreamIo<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_reply(cx))?;
+        if self.answers_http10(buf) {
+            self.reply = self.state.low_version_reply();
+            return Poll::Ready(Ok(buf.len()));
+        }
         match self.own_reply(buf) {
             Some((0, status)) => {
                 self.reply = self.state.refuse(status);
@@ -179,6 +189,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<I> {
             return self.poll_write(cx, only);
         }
         ready!(self.poll_reply(cx))?;
+        if bufs.first().is_some_and(|first| self.answers_http10(first)) {
+            self.reply = self.state.low_version_reply();
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs))?;
         self.state.stats().downstream_cx_tx_bytes_total.increment(written as u64);
         Poll::Ready(Ok(written))

@@ -183,6 +183,11 @@ impl ConnectionState {
         refusal::reply(refusal, &self.server_name)
     }
 
+    /// The reply to a request that is not HTTP/1.1, which has been counted.
+    pub(crate) fn low_version_reply(&self) -> Bytes {
+        refusal::reply(refusal::LOW_VERSION, &self.server_name)
+    }
+
     /// Counts a request that the codec refused, and has the connection closed gently.
     pub(crate) fn count_refusal(&self) {
         self.leave_unread();
