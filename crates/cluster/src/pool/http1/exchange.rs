@@ -1,0 +1,166 @@
+//! A request and the response's head on one connection. This is the hot path: a pooled connection, driven by the
+//! task of the request, with no allocation, no second task and no channel between threads.
+
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use nuncio_service::Body;
+
+use super::{Lease, Pool, body::ResponseBody, message};
+use crate::{
+    error::Kind,
+    pool::{ActiveRequest, HostHandle},
+};
+
+/// Rounds of driving the connection before other tasks get their turn.
+const ROUNDS: usize = 8;
+
+pub(crate) struct Exchange {
+    lease: Lease,
+    active: Option<ActiveRequest>,
+    /// Whether the connection has carried a request before.
+    reused: bool,
+}
+
+pub(crate) enum Outcome {
+    Response(Response<Body>),
+    /// The host had closed the connection before anything was sent: try another one.
+    Unsent(Request<Body>),
+    Failed(Kind),
+}
+
+impl Exchange {
+    /// Begins to send. Fails where the circuit breaker for requests is open; the connection stays in the pool.
+    pub(crate) fn begin(mut lease: Lease, mut request: Request<Body>) -> Result<Self, Kind> {
+        let Some(active) = ActiveRequest::begin(&lease.pool.handle) else {
+            lease.give_back();
+            return Err(Kind::Overflow);
+        };
+        message::prepare(&mut request);
+        let mut reused = false;
+        if let Some(connection) = lease.connection() {
+            reused = connection.life.requests > 0;
+            connection.send(request);
+        }
+        Ok(Self { lease, active: Some(active), reused })
+    }
+
+    pub(crate) fn handle(&self) -> &HostHandle {
+        &self.lease.pool.handle
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.lease.pool
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let Some(connection) = self.lease.connection() else {
+            return Poll::Ready(Outcome::Failed(Kind::LocalReset));
+        };
+        connection.signal().enter(cx.waker());
+        for _ in 0..ROUNDS {
+            connection.drive();
+            match connection.poll_answer() {
+                Poll::Ready(Ok(response)) => return Poll::Ready(self.respond(response)),
+                Poll::Ready(Err(mut error)) => {
+                    let unsent = error.take_message();
+                    return Poll::Ready(self.fail(unsent, &error.into_error()));
+                }
+                Poll::Pending if !connection.signal().take_woken() => break,
+                Poll::Pending => {}
+            }
+        }
+        if connection.signal().leave() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn respond(&mut self, response: Response<Incoming>) -> Outcome {
+        let (mut head, body) = response.into_parts();
+        head.extensions.clear();
+        if !message::is_well_formed(&head) {
+            self.handle().stats().upstream_cx_protocol_error.increment(1);
+            self.handle().cell.rq_error.add();
+            self.close();
+            return Outcome::Failed(Kind::ProtocolError);
+        }
+        let cell = &self.handle().cell;
+        if head.status.is_server_error() {
+            cell.rq_error.add()
+        } else {
+            cell.rq_success.add()
+        }
+        let mut lease = self.lease.take();
+        if let Some(connection) = lease.connection() {
+            connection.close_announced = message::announces_close(&head);
+        }
+        let body = if body.is_end_stream() {
+            lease.give_back();
+            Body::Empty
+        } else {
+            ResponseBody::begin(lease, body, self.active.take())
+        };
+        Outcome::Response(Response::from_parts(head, body))
+    }
+
+    fn fail(&mut self, unsent: Option<Request<Body>>, error: &hyper::Error) -> Outcome {
+        let (kind, by_host) = reset(error);
+        if let Some(connection) = self.lease.connection() {
+            connection.life.ended_by_host |= by_host;
+        }
+        if let Some(request) = unsent {
+            if let Some(connection) = self.lease.connection() {
+                connection.life.active = 0;
+                connection.life.ended_by_host = true;
+            }
+            self.close();
+            // A fresh connection that ends before the request is no accident of timing.
+            return if self.reused {
+                Outcome::Unsent(request)
+            } else {
+                self.handle().cell.rq_error.add();
+                Outcome::Failed(Kind::ConnectionTermination)
+            };
+        }
+        if kind == Kind::ProtocolError {
+            self.handle().stats().upstream_cx_protocol_error.increment(1);
+        }
+        self.handle().cell.rq_error.add();
+        self.close();
+        Outcome::Failed(kind)
+    }
+
+    fn close(&mut self) {
+        drop(self.lease.take());
+    }
+}
+
+/// What an error before the response's head means, and whether the host ended the connection.
+fn reset(error: &hyper::Error) -> (Kind, bool) {
+    if error.is_user() {
+        return (Kind::RequestBody, false);
+    }
+    if error.is_parse() {
+        return (Kind::ProtocolError, false);
+    }
+    (Kind::ConnectionTermination, true)
+}
+
+/// What an error within the response's body means. Over HTTP/1 Envoy counts a body that ends too early as malformed,
+/// whatever ended it.
+pub(super) fn reset_in_body(error: &hyper::Error) -> (Kind, bool) {
+    if error.is_user() {
+        return (Kind::RequestBody, false);
+    }
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    let malformed =
+        io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
+    (Kind::ProtocolError, !malformed)
+}
