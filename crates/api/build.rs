@@ -132,6 +132,13 @@ fn prune(prefix: &str, messages: &mut Vec<DescriptorProto>, kept: &HashSet<Strin
                 || kept.contains(field.type_name())
         });
         drop_empty_oneofs(message);
+        // The user is told about deprecated fields when a file sets them. Lowering has to name them all the same.
+        for options in message.field.iter_mut().filter_map(|field| field.options.as_mut()) {
+            options.deprecated = None;
+        }
+        for value in message.enum_type.iter_mut().flat_map(|it| &mut it.value) {
+            value.options = None;
+        }
     }
 }
 

@@ -1,0 +1,245 @@
+//! One walk over a read and merged message: validation rules, required fields, deprecation, and what is supported.
+//!
+//! It works on messages rather than on trees, so that several sources are judged as one and resources from another
+//! origin pass the same gate.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, MessageDescriptor, OneofDescriptor, ReflectMessage as _, Value,
+};
+
+use crate::{
+    error::{ErrorKind, Issues, WarningKind},
+    path::Path,
+    places::Places,
+    redact::unpack,
+    rules::{Broken, Rules, Within},
+    source::LoadOptions,
+    support::{self, Support},
+};
+
+/// Checks `message`, which stands at the root of the sources.
+pub(crate) fn check(
+    message: &DynamicMessage,
+    places: &Places<'_>,
+    options: &LoadOptions<'_>,
+    issues: &mut Issues,
+) {
+    let mut checker =
+        Checker { places, options, issues, plans: HashMap::new(), reported: HashSet::new(), ignored: 0 };
+    checker.message(message, &Path::ROOT);
+}
+
+struct Checker<'c> {
+    places: &'c Places<'c>,
+    options: &'c LoadOptions<'c>,
+    issues: &'c mut Issues,
+    plans: HashMap<String, Rc<Plan>>,
+    /// Deprecated fields that were reported: once each is enough.
+    reported: HashSet<String>,
+    /// How many fields without effect lead here: whether what is in them is supported does not matter.
+    ignored: usize,
+}
+
+/// What is to be checked in every message of one type.
+struct Plan {
+    fields: Vec<FieldPlan>,
+    required_oneofs: Vec<OneofDescriptor>,
+    /// Types of `google.protobuf` are neither supported nor unsupported by themselves.
+    is_ours: bool,
+}
+
+struct FieldPlan {
+    field: FieldDescriptor,
+    rules: Option<Rules>,
+    deprecated: bool,
+    support: Support,
+}
+
+impl Plan {
+    fn of(descriptor: &MessageDescriptor) -> Self {
+        let pool = nuncio_api::descriptors();
+        let required = pool.get_extension_by_name("validate.required");
+        let is_required = |oneof: &OneofDescriptor| {
+            required
+                .as_ref()
+                .is_some_and(|required| oneof.options().get_extension(required).as_bool() == Some(true))
+        };
+        Self {
+            fields: descriptor.fields().map(|field| FieldPlan::of(descriptor, field)).collect(),
+            required_oneofs: descriptor.oneofs().filter(is_required).collect(),
+            is_ours: descriptor.package_name() != "google.protobuf",
+        }
+    }
+}
+
+impl FieldPlan {
+    fn of(descriptor: &MessageDescriptor, field: FieldDescriptor) -> Self {
+        let options = field.options();
+        let deprecated =
+            options.get_field_by_name("deprecated").is_some_and(|value| value.as_bool() == Some(true));
+        let support = support::of_field(descriptor.full_name(), field.name());
+        Self { rules: Rules::of(&field), deprecated, support, field }
+    }
+}
+
+impl Checker<'_> {
+    fn plan(&mut self, descriptor: &MessageDescriptor) -> Rc<Plan> {
+        if let Some(plan) = self.plans.get(descriptor.full_name()) {
+            return Rc::clone(plan);
+        }
+        let plan = Rc::new(Plan::of(descriptor));
+        self.plans.insert(descriptor.full_name().to_owned(), Rc::clone(&plan));
+        plan
+    }
+
+    fn rule(&mut self, path: &Path<'_>, message: String) {
+        self.issues.later_error(self.places.locate(path), ErrorKind::Rule, message);
+    }
+
+    fn message(&mut self, message: &DynamicMessage, path: &Path<'_>) {
+        let descriptor = message.descriptor();
+        match descriptor.full_name() {
+            "google.protobuf.Any" => return self.any(message, path),
+            // Free-form data has no rules, and may be large.
+            "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => return,
+            _ => {}
+        }
+        let plan = self.plan(&descriptor);
+        for oneof in &plan.required_oneofs {
+            if !oneof.fields().any(|field| message.has_field(&field)) {
+                let names: Vec<String> = oneof.fields().map(|field| format!("{:?}", field.name())).collect();
+                self.rule(path, format!("one of {} is required", names.join(", ")));
+            }
+        }
+        for field in &plan.fields {
+            self.field(message, field, plan.is_ours, path);
+        }
+    }
+
+    fn field(&mut self, message: &DynamicMessage, plan: &FieldPlan, is_ours: bool, path: &Path<'_>) {
+        let field = &plan.field;
+        let at = path.field(field.name());
+        if !message.has_field(field) {
+            self.absent(plan, &at);
+            return;
+        }
+        if plan.deprecated && self.reported.insert(field.full_name().to_owned()) {
+            let warning = format!("{:?} is deprecated in Envoy's API", field.name());
+            self.issues.warning(self.places.locate(&at), WarningKind::Deprecated, warning);
+        }
+        let value = message.get_field(field);
+        if is_ours
+            && self.ignored == 0
+            && let Support::Unsupported | Support::Guard = plan.support
+        {
+            let guards = plan.support == Support::Guard;
+            let message = format!("{:?} is not supported", field.name());
+            unsupported(self.issues, self.places, self.options, &at, guards, message);
+            return;
+        }
+        if let Some(rules) = &plan.rules {
+            self.broken(rules, &value, &at);
+            if rules.skips_content() {
+                return;
+            }
+        }
+        let ignored = usize::from(matches!(plan.support, Support::NoEffect(_)));
+        self.ignored += ignored;
+        self.content(&value, &at);
+        self.ignored -= ignored;
+    }
+
+    fn content(&mut self, value: &Value, at: &Path<'_>) {
+        match value {
+            Value::Message(inner) => self.message(inner, at),
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    if let Value::Message(inner) = item {
+                        self.message(inner, &at.index(index));
+                    }
+                }
+            }
+            Value::Map(map) => {
+                for (key, item) in map {
+                    if let (Value::Message(inner), Some(key)) = (item, key.as_str()) {
+                        self.message(inner, &at.key(key));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A field that is not there may still be required, or have a default that its rules forbid.
+    fn absent(&mut self, plan: &FieldPlan, at: &Path<'_>) {
+        let Some(rules) = &plan.rules else { return };
+        // The rules of a member of a oneof hold once it is chosen.
+        if plan.field.containing_oneof().is_some() {
+            return;
+        }
+        if rules.required() {
+            self.rule(at, "is required".to_owned());
+        } else if !plan.field.supports_presence() {
+            let default = if plan.field.is_list() {
+                Value::List(Vec::new())
+            } else if plan.field.is_map() {
+                Value::Map(HashMap::new())
+            } else {
+                plan.field.default_value()
+            };
+            self.broken(rules, &default, at);
+        }
+    }
+
+    fn broken(&mut self, rules: &Rules, value: &Value, at: &Path<'_>) {
+        let mut broken: Vec<Broken> = Vec::new();
+        rules.check(value, &mut broken);
+        for Broken { at: within, message } in broken {
+            match within {
+                Within::Value => self.rule(at, message),
+                Within::Element(index) => self.rule(&at.index(index), message),
+                Within::Key(key) => self.rule(&at.key(&key), message),
+            }
+        }
+    }
+
+    fn any(&mut self, any: &DynamicMessage, path: &Path<'_>) {
+        let Some(payload) = unpack(any) else {
+            // Whoever needs this payload says that it is missing; an empty type was let pass by the reader.
+            return;
+        };
+        let name = payload.descriptor().full_name().to_owned();
+        match support::of_extension(&name) {
+            _ if self.ignored > 0 => self.message(&payload, path),
+            Support::Honoured | Support::NoEffect(_) => self.message(&payload, path),
+            refused => {
+                let guards = refused == Support::Guard;
+                let message = format!("the extension {name} is not supported");
+                unsupported(self.issues, self.places, self.options, path, guards, message);
+            }
+        }
+    }
+}
+
+/// Reports something that is not supported: as an error, or as a warning where the options allow that. What guards
+/// access stays an error.
+pub(crate) fn unsupported(
+    issues: &mut Issues,
+    places: &Places<'_>,
+    options: &LoadOptions<'_>,
+    path: &Path<'_>,
+    guards: bool,
+    message: String,
+) {
+    let place = places.locate(path);
+    if options.allow_unsupported && !guards {
+        issues.warning(place, WarningKind::Unsupported, message);
+    } else {
+        issues.later_error(place, ErrorKind::Unsupported, message);
+    }
+}

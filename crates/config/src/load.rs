@@ -1,0 +1,190 @@
+//! From texts to a checked configuration.
+
+use std::sync::Arc;
+
+use nuncio_api::envoy::config::{bootstrap::v3::Bootstrap, route::v3::RouteConfiguration};
+use nuncio_router::RouteTable;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+
+use crate::{
+    check::check,
+    document::Document,
+    error::{ConfigErrors, ErrorKind, Issues, Warning},
+    lower,
+    model::{self, Place},
+    parse::parse,
+    path::Path,
+    places::Places,
+    source::{LoadOptions, Source},
+    tree::{Mark, Node},
+    v1,
+    walker::walk,
+};
+
+pub(crate) const BOOTSTRAP: &str = "envoy.config.bootstrap.v3.Bootstrap";
+const ROUTE_CONFIGURATION: &str = "envoy.config.route.v3.RouteConfiguration";
+
+/// A configuration that can be run.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What to run.
+    pub bootstrap: model::Bootstrap,
+    /// What its author should know.
+    pub warnings: Vec<Warning>,
+    /// The configuration as it was read.
+    pub document: Document,
+}
+
+/// Loads a bootstrap, or says everything that is wrong with it.
+///
+/// Later sources are merged over the first as Envoy merges `--config-yaml` over `-c`: protobuf's merging, by which
+/// messages merge field by field, lists are concatenated, map entries are replaced, and a value that is zero or empty
+/// replaces nothing.
+///
+/// # Errors
+///
+/// All mistakes of all sources, each with its place.
+pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, ConfigErrors> {
+    let mut issues = Issues::default();
+    let names = names(sources);
+    let Some(read) = read(sources, &names, BOOTSTRAP, options, &mut issues) else {
+        return Err(issues.into_errors(&names));
+    };
+    let Read { message, places } = read;
+    let typed = Bootstrap::decode(message.encode_to_vec().as_slice());
+    let document = Document::new(&message);
+    drop(message);
+    let mut context = lower::Context {
+        places: &places,
+        options,
+        issues: &mut issues,
+        clusters: None,
+        runtime: Default::default(),
+    };
+    let bootstrap = match typed {
+        Ok(typed) => lower::bootstrap(&mut context, typed),
+        Err(_) => {
+            too_deep(&mut issues, &places);
+            return Err(issues.into_errors(&names));
+        }
+    };
+    let warnings = issues.finish(&names)?;
+    Ok(Loaded { bootstrap, warnings, document })
+}
+
+/// Loads a `RouteConfiguration` by itself, for programs that only want to route. Its routes may name any cluster.
+///
+/// # Errors
+///
+/// All mistakes, each with its place.
+///
+/// ```
+/// use nuncio_config::{LoadOptions, Source, load_route_table};
+///
+/// let text = "
+/// virtual_hosts:
+/// - name: all
+///   domains: ['*']
+///   routes:
+///   - match: {prefix: /api}
+///     route: {cluster: api}
+/// ";
+/// let table = load_route_table(&Source::new("routes.yaml", text), &LoadOptions::default())?;
+/// assert_eq!(table.virtual_hosts()[0].routes().len(), 1);
+/// # Ok::<(), nuncio_config::ConfigErrors>(())
+/// ```
+pub fn load_route_table(source: &Source, options: &LoadOptions<'_>) -> Result<RouteTable, ConfigErrors> {
+    let mut issues = Issues::default();
+    let sources = std::slice::from_ref(source);
+    let names = names(sources);
+    let Some(Read { message, places }) = read(sources, &names, ROUTE_CONFIGURATION, options, &mut issues)
+    else {
+        return Err(issues.into_errors(&names));
+    };
+    let Ok(typed) = RouteConfiguration::decode(message.encode_to_vec().as_slice()) else {
+        too_deep(&mut issues, &places);
+        return Err(issues.into_errors(&names));
+    };
+    let mut context = lower::Context {
+        places: &places,
+        options,
+        issues: &mut issues,
+        clusters: None,
+        runtime: Default::default(),
+    };
+    let table = lower::route::table(&mut context, &Path::ROOT, typed);
+    match table {
+        Some(table) => issues.finish(&names).map(|_| table),
+        None => Err(issues.into_errors(&names)),
+    }
+}
+
+/// What the sources say together, and where.
+struct Read<'t> {
+    message: DynamicMessage,
+    places: Places<'t>,
+}
+
+fn names(sources: &[Source]) -> Vec<Arc<str>> {
+    sources.iter().map(|source| Arc::from(source.name.as_str())).collect()
+}
+
+/// Parses, reads, merges and checks. `None` if that could not be done to the end.
+fn read<'t>(
+    sources: &'t [Source],
+    names: &[Arc<str>],
+    message_type: &str,
+    options: &LoadOptions<'_>,
+    issues: &mut Issues,
+) -> Option<Read<'t>> {
+    let descriptor = nuncio_api::descriptors().get_message_by_name(message_type)?;
+    let mut trees: Vec<(Arc<str>, Node<'t>)> = Vec::with_capacity(sources.len());
+    for (source, name) in sources.iter().zip(names) {
+        match parse(&source.text, &options.limits) {
+            Ok(tree) => trees.push((Arc::clone(name), tree)),
+            Err(error) => issues.error(root_place(name, error.mark), error.kind, error.message),
+        }
+    }
+    for (name, tree) in &trees {
+        if let Some(found) = v1::detect(tree) {
+            issues.error(root_place(name, found.mark), ErrorKind::Unsupported, found.message);
+        }
+    }
+    if issues.has_errors() {
+        return None;
+    }
+    let messages: Vec<DynamicMessage> =
+        trees.iter().map(|(name, tree)| walk(&descriptor, tree, name, options, issues)).collect();
+    if issues.has_error_of(ErrorKind::Limit) {
+        return None;
+    }
+    let places = Places::new(trees, options.limits.nodes);
+    let Some(message) = merge(&descriptor, messages) else {
+        too_deep(issues, &places);
+        return None;
+    };
+    check(&message, &places, options, issues);
+    Some(Read { message, places })
+}
+
+/// Protobuf defines merging as decoding one encoded message after the other.
+fn merge(descriptor: &MessageDescriptor, mut messages: Vec<DynamicMessage>) -> Option<DynamicMessage> {
+    if messages.len() == 1 {
+        return messages.pop();
+    }
+    let mut bytes = Vec::new();
+    for message in &messages {
+        message.encode(&mut bytes).ok()?;
+    }
+    DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).ok()
+}
+
+fn root_place(source: &Arc<str>, mark: Mark) -> Place {
+    Place { source: Arc::clone(source), line: mark.line, column: mark.column, path: Arc::from("") }
+}
+
+/// Free-form data can be nested deeper than messages can be.
+fn too_deep(issues: &mut Issues, places: &Places<'_>) {
+    issues.error(places.locate(&Path::ROOT), ErrorKind::Limit, "nested too deeply");
+}

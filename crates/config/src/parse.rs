@@ -1,0 +1,203 @@
+//! YAML and JSON text to a [`Node`] tree. JSON is read as the subset of YAML that it is.
+
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
+
+use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
+
+use crate::{
+    error::ErrorKind,
+    source::Limits,
+    tree::{Entry, Mark, Node, Scalar, Value},
+};
+
+/// Why a text could not be parsed.
+#[derive(Debug)]
+pub(crate) struct ParseError {
+    pub(crate) mark: Mark,
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+}
+
+impl ParseError {
+    fn syntax(mark: Mark, message: impl Into<String>) -> Self {
+        Self { mark, kind: ErrorKind::Syntax, message: message.into() }
+    }
+
+    fn limit(mark: Mark, message: impl Into<String>) -> Self {
+        Self { mark, kind: ErrorKind::Limit, message: message.into() }
+    }
+}
+
+/// Parses one document. An empty text gives a null scalar.
+pub(crate) fn parse<'t>(text: &'t str, limits: &Limits) -> Result<Node<'t>, ParseError> {
+    if text.len() > limits.bytes {
+        let message = format!("the text has {} bytes; at most {} are read", text.len(), limits.bytes);
+        return Err(ParseError::limit(Mark::START, message));
+    }
+    let options = granit_parser::options! {
+        emit_comments: false,
+        block_nesting_limit: limits.depth,
+        flow_nesting_limit: limits.depth,
+    };
+    let mut builder = Builder { limits, nodes: 0, open: Vec::new(), anchors: HashMap::new(), root: None };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| {
+            let marker = error.marker();
+            let mark = Mark { line: narrow(marker.line()), column: narrow(marker.col() + 1) };
+            match error.kind() {
+                granit_parser::ErrorKind::RecursionLimitExceeded => too_deep(mark, limits),
+                _ => ParseError::syntax(mark, format!("not valid YAML: {}", error.info())),
+            }
+        })?;
+        builder.event(event, span)?;
+    }
+    Ok(builder.root.unwrap_or(Node { mark: Mark::START, value: Value::Scalar(null()) }))
+}
+
+fn too_deep(mark: Mark, limits: &Limits) -> ParseError {
+    ParseError::limit(mark, format!("nested more than {} levels deep", limits.depth))
+}
+
+fn null() -> Scalar<'static> {
+    Scalar { text: Cow::Borrowed(""), quoted: false }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn mark_of(span: &Span) -> Mark {
+    Mark { line: narrow(span.start.line()), column: narrow(span.start.col() + 1) }
+}
+
+/// A collection whose end has not been seen.
+struct Open<'t> {
+    mark: Mark,
+    anchor: usize,
+    content: Content<'t>,
+}
+
+enum Content<'t> {
+    List(Vec<Node<'t>>),
+    Map { entries: Vec<Entry<'t>>, key: Option<Key<'t>> },
+}
+
+struct Key<'t> {
+    mark: Mark,
+    text: Cow<'t, str>,
+    /// The key has the tag `!ignore`: it and its value are left out.
+    ignored: bool,
+}
+
+struct Builder<'t, 'l> {
+    limits: &'l Limits,
+    nodes: usize,
+    open: Vec<Open<'t>>,
+    anchors: HashMap<usize, Rc<Node<'t>>>,
+    root: Option<Node<'t>>,
+}
+
+impl<'t> Builder<'t, '_> {
+    fn event(&mut self, event: Event<'t>, span: Span) -> Result<(), ParseError> {
+        let mark = mark_of(&span);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.count(mark)?;
+                let quoted = style != ScalarStyle::Plain || tag.as_deref().is_some_and(is_non_specific);
+                let ignored = tag.as_deref().is_some_and(is_ignore);
+                let node = Node { mark, value: Value::Scalar(Scalar { text, quoted }) };
+                self.complete(node, anchor, ignored)
+            }
+            Event::SequenceStart(_, anchor, _) => self.start(mark, anchor, Content::List(Vec::new())),
+            Event::MappingStart(_, anchor, _) => {
+                self.start(mark, anchor, Content::Map { entries: Vec::new(), key: None })
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else { return Ok(()) };
+                let value = match open.content {
+                    Content::List(items) => Value::List(items),
+                    Content::Map { entries, .. } => Value::Map(entries),
+                };
+                self.complete(Node { mark: open.mark, value }, open.anchor, false)
+            }
+            Event::Alias(id) => {
+                self.count(mark)?;
+                let Some(target) = self.anchors.get(&id) else {
+                    return Err(ParseError::syntax(mark, "an anchor cannot contain an alias for itself"));
+                };
+                let value = Value::Shared(Rc::clone(target));
+                self.complete(Node { mark, value }, 0, false)
+            }
+            Event::DocumentStart(..) if self.root.is_some() => Err(ParseError::syntax(
+                mark,
+                "a second document starts here; a configuration is one document",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self, mark: Mark) -> Result<(), ParseError> {
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes {
+            return Err(ParseError::limit(mark, format!("more than {} values", self.limits.nodes)));
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, mark: Mark, anchor: usize, content: Content<'t>) -> Result<(), ParseError> {
+        self.count(mark)?;
+        if self.open.len() >= self.limits.depth {
+            return Err(too_deep(mark, self.limits));
+        }
+        self.open.push(Open { mark, anchor, content });
+        Ok(())
+    }
+
+    fn complete(&mut self, node: Node<'t>, anchor: usize, ignored: bool) -> Result<(), ParseError> {
+        let node = if anchor == 0 {
+            node
+        } else {
+            let mark = node.mark;
+            let shared = Rc::new(node);
+            self.anchors.insert(anchor, Rc::clone(&shared));
+            Node { mark, value: Value::Shared(shared) }
+        };
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { entries, key }) => match key.take() {
+                Some(Key { ignored: true, .. }) => {}
+                Some(Key { mark, text, .. }) => entries.push(Entry { mark, key: text, value: node }),
+                None => {
+                    let mark = node.mark;
+                    let text = match node.value {
+                        Value::Scalar(scalar) => scalar.text,
+                        _ => match node.scalar() {
+                            Some(scalar) => scalar.text.clone(),
+                            None => {
+                                return Err(ParseError::syntax(
+                                    mark,
+                                    "a key must be a plain word or a string",
+                                ));
+                            }
+                        },
+                    };
+                    *key = Some(Key { mark, text, ignored });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// The tag `!`, which makes a plain scalar a string.
+fn is_non_specific(tag: &Tag) -> bool {
+    matches!(tag.parts(), ("", "!") | ("!", ""))
+}
+
+fn is_ignore(tag: &Tag) -> bool {
+    tag.parts() == ("!", "ignore")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What text becomes which tree, shown as one line.
+
+use super::*;
+
+fn show(node: &Node<'_>, out: &mut String) {
+    match node.resolved() {
+        Value::Scalar(scalar) if scalar.quoted => out.push_str(&format!("{:?}", scalar.text)),
+        Value::Scalar(scalar) => out.push_str(&scalar.text),
+        Value::List(items) => {
+            out.push('[');
+            for item in items {
+                show(item, out);
+                out.push(' ');
+            }
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            for entry in entries {
+                out.push_str(&format!("{}@{}:{}=", entry.key, entry.mark.line, entry.mark.column));
+                show(&entry.value, out);
+                out.push(' ');
+            }
+            out.push('}');
+        }
+        Value::Shared(_) => unreachable!("resolved"),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let tree = parse(text, &Limits::default()).unwrap();
+    let mut shown = String::new();
+    show(&tree, &mut shown);
+    assert_eq!(shown, expected, "{text:?}");
+}
+
+#[track_caller]
+fn check_error(text: &str, limits: &Limits, expected: &str) {
+    let error = parse(text, limits).unwrap_err();
+    let shown = format!("{}:{}: {:?}: {}", error.mark.line, error.mark.column, error.kind, error.message);
+    assert_eq!(shown, expected, "{text:?}");
+}
+
+#[test]
+fn documents() {
+    check("", "");
+    check("a: 1\nb:\n- x\n- 'y'\n", "{a@1:1=1 b@2:1=[x \"y\" ] }");
+    check("{\"a\": [1, true, null], \"b\":\t{}}", "{a@1:2=[1 true null ] b@1:24={} }");
+    check("a: &x {b: 1}\nc: *x\n", "{a@1:1={b@1:8=1 } c@2:1={b@1:8=1 } }");
+    check("!ignore a: 1\nb: 2\n", "{b@2:1=2 }");
+    check("a: ! 5\n", "{a@1:1=\"5\" }");
+    check("a: |\n  x\n  y\n", "{a@1:1=\"x\\ny\\n\" }");
+    check("---\na: 1\n...\n", "{a@2:1=1 }");
+    check("&k a: 1\n*k : 2\n", "{a@1:4=1 a@2:1=2 }");
+}
+
+#[test]
+fn an_escape_of_json_is_read() {
+    check(r#"{"a": "\u00e9\/\ud83d\ude00"}"#, "{a@1:2=\"é/😀\" }");
+}
+
+#[test]
+fn mistakes_have_a_place() {
+    let limits = Limits::default();
+    check_error(
+        "a: 1\n---\nb: 2\n",
+        &limits,
+        "2:1: Syntax: a second document starts here; a configuration is one document",
+    );
+    check_error("a: &x [*x]\n", &limits, "1:8: Syntax: an anchor cannot contain an alias for itself");
+    check_error("? [a]\n: 1\n", &limits, "1:3: Syntax: a key must be a plain word or a string");
+    assert!(parse("a: [1\nb: 2", &limits).is_err());
+    assert!(parse("a: *nowhere", &limits).is_err());
+}
+
+#[test]
+fn limits_hold() {
+    let limits = Limits { bytes: 100, nodes: 5, depth: 3, alias_nodes: 0 };
+    check_error(&" ".repeat(101), &limits, "1:1: Limit: the text has 101 bytes; at most 100 are read");
+    check_error("[1,2,3,4,5]", &limits, "1:10: Limit: more than 5 values");
+    assert_eq!(parse("[[[[1]]]]", &limits).unwrap_err().kind, ErrorKind::Limit);
+    assert_eq!(parse("a:\n b:\n  c:\n   d: 1", &limits).unwrap_err().kind, ErrorKind::Limit);
+}

@@ -1,0 +1,386 @@
+//! Reads a tree as a message, by the message's descriptor, and reports everything that does not fit.
+//!
+//! Envoy turns YAML into JSON and reads that with a lenient parser; the leniencies that real files rely on are all
+//! here. A value that cannot be read is reported and left out, and reading goes on.
+
+use std::sync::Arc;
+
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
+};
+
+use crate::{
+    error::{ErrorKind, Issues, WarningKind},
+    known_names,
+    model::Place,
+    path::Path,
+    source::LoadOptions,
+    suggest::did_you_mean,
+    tree::{Entry, Mark, Node, Value as Written},
+};
+
+mod any;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod well_known;
+
+/// Reads `node` as a message of the type `descriptor`. What is wrong goes to `issues`.
+pub(crate) fn walk(
+    descriptor: &MessageDescriptor,
+    node: &Node<'_>,
+    source: &Arc<str>,
+    options: &LoadOptions<'_>,
+    issues: &mut Issues,
+) -> DynamicMessage {
+    let json = source.ends_with(".json");
+    let mut walker = Walker {
+        source,
+        options,
+        issues,
+        json,
+        depth: 0,
+        alias_nodes: 0,
+        aliases: 0,
+        stopped: false,
+        fields: Vec::new(),
+    };
+    let read = walker.message(descriptor, node, &Path::ROOT);
+    read.unwrap_or_else(|| DynamicMessage::new(descriptor.clone()))
+}
+
+struct Walker<'w> {
+    source: &'w Arc<str>,
+    options: &'w LoadOptions<'w>,
+    issues: &'w mut Issues,
+    /// The source is a JSON file, where a number with a fraction is a number also in a `Struct`.
+    json: bool,
+    depth: usize,
+    /// How many values have been visited through aliases.
+    alias_nodes: usize,
+    /// How many aliases lead to the current value.
+    aliases: usize,
+    /// A limit was exceeded: nothing more is read.
+    stopped: bool,
+    /// The message fields that lead to the current value, to know whether it is a secret.
+    fields: Vec<FieldDescriptor>,
+}
+
+impl Walker<'_> {
+    fn error(&mut self, mark: Mark, path: &Path<'_>, kind: ErrorKind, message: String) {
+        self.issues.error(self.place(mark, path), kind, message);
+    }
+
+    /// An error because of which the value at `path` is left out.
+    fn unread(&mut self, mark: Mark, path: &Path<'_>, message: String) {
+        let place = self.place(mark, path);
+        self.issues.mark_unread(Arc::clone(&place.path));
+        self.issues.error(place, ErrorKind::Type, message);
+    }
+
+    fn place(&self, mark: Mark, path: &Path<'_>) -> Place {
+        Place {
+            source: Arc::clone(self.source),
+            line: mark.line,
+            column: mark.column,
+            path: Arc::from(path.to_string()),
+        }
+    }
+
+    fn expected(&mut self, what: &str, node: &Node<'_>, path: &Path<'_>) {
+        let found = self.describe(node);
+        self.unread(node.mark, path, format!("expected {what}, found {found}"));
+    }
+
+    /// What stands there, in words. Only says of what type it is where it may be a secret.
+    fn describe(&self, node: &Node<'_>) -> String {
+        let secret = self.fields.iter().any(crate::redact::is_sensitive);
+        match node.resolved() {
+            Written::Scalar(scalar) => scalar::describe(scalar, secret),
+            Written::List(_) => "a list".to_owned(),
+            _ => "a map".to_owned(),
+        }
+    }
+
+    /// Reads one value that is neither a list nor a map of its field. The only way from a message to what is in it,
+    /// so depth and repetition are counted here.
+    fn value(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
+        if self.stopped {
+            return None;
+        }
+        let aliased = usize::from(matches!(node.value, Written::Shared(_)));
+        self.aliases += aliased;
+        self.depth += 1;
+        self.alias_nodes += usize::from(self.aliases > 0);
+        let limits = &self.options.limits;
+        let exceeded = if self.depth > limits.depth {
+            Some(format!("nested more than {} levels deep", limits.depth))
+        } else if self.alias_nodes > limits.alias_nodes {
+            Some(format!("the aliases stand for more than {} values", limits.alias_nodes))
+        } else {
+            None
+        };
+        let value = if let Some(message) = exceeded {
+            self.stopped = true;
+            self.error(node.mark, path, ErrorKind::Limit, message);
+            None
+        } else {
+            match kind {
+                Kind::Message(descriptor) => self.message(descriptor, node, path).map(Value::Message),
+                scalar => self.scalar(scalar, node, path),
+            }
+        };
+        self.depth -= 1;
+        self.aliases -= aliased;
+        value
+    }
+
+    fn scalar(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
+        let read = match node.scalar() {
+            Some(scalar) => scalar::read(kind, scalar),
+            None => Err(scalar::Mismatch::plain(scalar::expectation(kind))),
+        };
+        match read {
+            Ok(value) => Some(value),
+            Err(mismatch) => {
+                let found = self.describe(node);
+                let scalar::Mismatch { expected, hint } = mismatch;
+                self.unread(node.mark, path, format!("expected {expected}, found {found}{hint}"));
+                None
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        descriptor: &MessageDescriptor,
+        node: &Node<'_>,
+        path: &Path<'_>,
+    ) -> Option<DynamicMessage> {
+        if descriptor.package_name() == "google.protobuf" && descriptor.name() != "Empty" {
+            return self.well_known(descriptor, node, path);
+        }
+        let Some(entries) = node.entries() else {
+            self.expected(&format!("a map with the fields of {}", descriptor.full_name()), node, path);
+            return None;
+        };
+        Some(self.fields(descriptor, entries, path, Fields::OfMessage))
+    }
+
+    fn fields(
+        &mut self,
+        descriptor: &MessageDescriptor,
+        entries: &[Entry<'_>],
+        path: &Path<'_>,
+        fields: Fields,
+    ) -> DynamicMessage {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        let mut seen: Vec<(u32, &str)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if self.stopped {
+                break;
+            }
+            if fields == Fields::OfPayload && entry.key == "@type" {
+                continue;
+            }
+            let Some(field) = find_field(descriptor, &entry.key) else {
+                self.unknown_field(descriptor, entry, path);
+                continue;
+            };
+            if let Some((_, first)) = seen.iter().find(|(number, _)| *number == field.number()) {
+                let twice = if *first == entry.key {
+                    format!("{:?} is given twice", entry.key)
+                } else {
+                    format!("{first:?} and {:?} are the same field, given twice", entry.key)
+                };
+                self.error(entry.mark, path, ErrorKind::Type, twice);
+                continue;
+            }
+            seen.push((field.number(), &entry.key));
+            if entry.value.is_null() && !takes_null(&field) {
+                continue;
+            }
+            if let Some(other) = other_member(&message, &field) {
+                let both = format!("{:?} and {:?} exclude each other", other.name(), field.name());
+                self.error(entry.mark, path, ErrorKind::Type, both);
+                continue;
+            }
+            if let Some(value) = self.field(&field, &entry.value, &path.field(field.name())) {
+                // A value is built by the descriptor of its field, so it fits.
+                let _ = message.try_set_field(&field, value);
+            }
+        }
+        self.fill_typed_config(&mut message, entries, path);
+        message
+    }
+
+    fn field(&mut self, field: &FieldDescriptor, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
+        self.fields.push(field.clone());
+        let value = if field.is_map() {
+            self.map(field, node, path)
+        } else if field.is_list() {
+            let mut items = Vec::new();
+            self.list(&field.kind(), node, path, &mut items);
+            Some(Value::List(items))
+        } else {
+            self.value(&field.kind(), node, path)
+        };
+        self.fields.pop();
+        value
+    }
+
+    /// Reads a list, a single value in its place, or nested lists.
+    fn list(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>, into: &mut Vec<Value>) {
+        if self.stopped {
+            return;
+        }
+        match node.resolved() {
+            Written::List(items) => {
+                let aliased = usize::from(matches!(node.value, Written::Shared(_)));
+                self.aliases += aliased;
+                self.alias_nodes += if self.aliases > 0 { items.len() + 1 } else { 0 };
+                if self.alias_nodes > self.options.limits.alias_nodes {
+                    self.stopped = true;
+                    let message =
+                        format!("the aliases stand for more than {} values", self.options.limits.alias_nodes);
+                    self.error(node.mark, path, ErrorKind::Limit, message);
+                }
+                for item in items {
+                    self.list(kind, item, path, into);
+                }
+                self.aliases -= aliased;
+            }
+            _ if node.is_null() => {}
+            _ => {
+                let value = self.value(kind, node, &path.index(into.len()));
+                // An element that could not be read keeps its place, so that the indices of the others stay true.
+                into.push(value.unwrap_or_else(|| Value::default_value(kind)));
+            }
+        }
+    }
+
+    fn map(&mut self, field: &FieldDescriptor, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
+        let Some(entries) = node.entries() else {
+            self.expected("a map", node, path);
+            return None;
+        };
+        let Kind::Message(entry_type) = field.kind() else { return None };
+        let (key_field, value_field) = (entry_type.map_entry_key_field(), entry_type.map_entry_value_field());
+        let mut map = std::collections::HashMap::with_capacity(entries.len());
+        for entry in entries {
+            let at = path.key(&entry.key);
+            let Some(key) = map_key(&key_field.kind(), &entry.key) else {
+                let expected = scalar::expectation(&key_field.kind());
+                self.unread(
+                    entry.mark,
+                    &at,
+                    format!("expected {expected} as the key, found {:?}", entry.key),
+                );
+                continue;
+            };
+            let kind = value_field.kind();
+            let value = if entry.value.is_null() && !takes_null(&value_field) {
+                Some(Value::default_value(&kind))
+            } else {
+                self.value(&kind, &entry.value, &at)
+            };
+            if let Some(value) = value
+                && map.insert(key, value).is_some()
+            {
+                self.error(
+                    entry.mark,
+                    path,
+                    ErrorKind::Type,
+                    format!("the key {:?} is given twice", entry.key),
+                );
+            }
+        }
+        Some(Value::Map(map))
+    }
+
+    fn unknown_field(&mut self, descriptor: &MessageDescriptor, entry: &Entry<'_>, path: &Path<'_>) {
+        let names: Vec<FieldDescriptor> = descriptor.fields().collect();
+        let suggestion = did_you_mean(&entry.key, names.iter().map(FieldDescriptor::name));
+        let message = format!("unknown field {:?} in {}{suggestion}", entry.key, descriptor.full_name());
+        let place = self.place(entry.mark, path);
+        if self.options.allow_unknown_static_fields {
+            self.issues.warning(place, WarningKind::Unknown, message);
+        } else {
+            self.issues.mark_unread(path.field(&entry.key).to_string());
+            self.issues.error(place, ErrorKind::Unknown, message);
+        }
+    }
+
+    /// Gives an extension that is known by its name alone the type that its name stands for.
+    fn fill_typed_config(&mut self, message: &mut DynamicMessage, entries: &[Entry<'_>], path: &Path<'_>) {
+        let descriptor = message.descriptor();
+        if !known_names::may_stand_alone(descriptor.full_name()) {
+            return;
+        }
+        let (Some(name_field), Some(config_field)) =
+            (descriptor.get_field_by_name("name"), descriptor.get_field_by_name("typed_config"))
+        else {
+            return;
+        };
+        let has_type = match message.get_field(&config_field).as_ref() {
+            Value::Message(any) => any.has_field_by_name("type_url"),
+            _ => true,
+        };
+        if has_type || other_member(message, &config_field).is_some() {
+            return;
+        }
+        let name_value = message.get_field(&name_field);
+        let Some(name) = name_value.as_str() else { return };
+        let Some(type_name) = known_names::type_of(descriptor.full_name(), name) else { return };
+        let warning = format!(
+            "{name:?} has no type in typed_config; {type_name} with its defaults is taken by its name, which current \
+             versions of Envoy refuse"
+        );
+        let mark =
+            entries.iter().find(|entry| entry.key == "name").map_or(Mark::START, |entry| entry.value.mark);
+        let place = self.place(mark, &path.field("name"));
+        drop(name_value);
+        self.issues.warning(place, WarningKind::NameOnly, warning);
+        if let Kind::Message(any_type) = config_field.kind() {
+            let any = any::packed(&any_type, type_name, Vec::new());
+            let _ = message.try_set_field(&config_field, Value::Message(any));
+        }
+    }
+}
+
+/// Whose fields a map holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fields {
+    OfMessage,
+    /// Those of a message in an `Any`, beside its `@type`.
+    OfPayload,
+}
+
+fn find_field(descriptor: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name))
+}
+
+/// Whether null is a value of the field rather than its absence.
+fn takes_null(field: &FieldDescriptor) -> bool {
+    match field.kind() {
+        Kind::Message(descriptor) => descriptor.full_name() == "google.protobuf.Value",
+        _ => false,
+    }
+}
+
+/// The other member of the field's oneof that is set.
+fn other_member(message: &DynamicMessage, field: &FieldDescriptor) -> Option<FieldDescriptor> {
+    field.containing_oneof()?.fields().find(|other| other != field && message.has_field(other))
+}
+
+fn map_key(kind: &Kind, text: &str) -> Option<MapKey> {
+    Some(match kind {
+        Kind::String => MapKey::String(text.to_owned()),
+        Kind::Bool => MapKey::Bool(text.parse().ok()?),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => MapKey::I32(text.parse().ok()?),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => MapKey::I64(text.parse().ok()?),
+        Kind::Uint32 | Kind::Fixed32 => MapKey::U32(text.parse().ok()?),
+        Kind::Uint64 | Kind::Fixed64 => MapKey::U64(text.parse().ok()?),
+        _ => return None,
+    })
+}

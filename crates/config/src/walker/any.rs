@@ -1,0 +1,134 @@
+//! `google.protobuf.Any`: a message that names its own type with `@type`, and the two forms of `TypedStruct`.
+
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+
+use super::{Fields, Walker};
+use crate::{
+    error::ErrorKind,
+    path::Path,
+    suggest::did_you_mean,
+    tree::{Entry, Node},
+};
+
+const TYPED_STRUCTS: [&str; 2] = ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"];
+
+/// An `Any` of the type `type_name` with the encoded payload.
+pub(super) fn packed(any: &MessageDescriptor, type_name: &str, payload: Vec<u8>) -> DynamicMessage {
+    let mut message = DynamicMessage::new(any.clone());
+    // Both fields exist with these types in every version of `Any`.
+    let _ =
+        message.try_set_field_by_name("type_url", Value::String(format!("type.googleapis.com/{type_name}")));
+    let _ = message.try_set_field_by_name("value", Value::Bytes(payload.into()));
+    message
+}
+
+impl Walker<'_> {
+    pub(super) fn any(
+        &mut self,
+        any: &MessageDescriptor,
+        node: &Node<'_>,
+        path: &Path<'_>,
+    ) -> Option<DynamicMessage> {
+        let Some(entries) = node.entries() else {
+            self.expected("a map with an \"@type\"", node, path);
+            return None;
+        };
+        let Some(type_entry) = entries.iter().find(|entry| entry.key == "@type") else {
+            if entries.is_empty() {
+                return Some(DynamicMessage::new(any.clone()));
+            }
+            self.unread(
+                node.mark,
+                path,
+                "\"@type\" is missing, so the type of this map is not known".to_owned(),
+            );
+            return None;
+        };
+        let descriptor = self.type_of(type_entry, path)?;
+        let rest: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key != "@type").collect();
+        if TYPED_STRUCTS.contains(&descriptor.full_name()) {
+            return self.typed_struct(any, node, &rest, path);
+        }
+        let payload = if is_shown_as_value(&descriptor) {
+            self.payload_in_value(&descriptor, node, &rest, path)?
+        } else {
+            self.fields(&descriptor, entries, path, Fields::OfPayload)
+        };
+        Some(packed(any, descriptor.full_name(), payload.encode_to_vec()))
+    }
+
+    /// The message type that an `@type` or `type_url` names.
+    fn type_of(&mut self, entry: &Entry<'_>, path: &Path<'_>) -> Option<MessageDescriptor> {
+        let node = &entry.value;
+        let Some(scalar) = node.scalar() else {
+            self.expected("the name of a message type", node, path);
+            return None;
+        };
+        let pool = nuncio_api::descriptors();
+        let name = scalar.text.rsplit_once('/').map_or(&*scalar.text, |(_, name)| name);
+        let found = pool.get_message_by_name(name);
+        let has_domain = scalar.text.contains('/');
+        if found.is_none() || !has_domain {
+            let message = if found.is_some() {
+                format!("{name:?} is not a type URL (did you mean \"type.googleapis.com/{name}\"?)")
+            } else {
+                let names: Vec<MessageDescriptor> = pool.all_messages().collect();
+                let suggestion = did_you_mean(name, names.iter().map(MessageDescriptor::full_name));
+                format!("unknown message type {name:?}{suggestion}")
+            };
+            let place = self.place(node.mark, path);
+            self.issues.mark_unread(path.to_string());
+            self.issues.error(place, ErrorKind::Unknown, message);
+            return None;
+        }
+        found
+    }
+
+    /// Messages with a JSON form of their own stand under `value`.
+    fn payload_in_value(
+        &mut self,
+        descriptor: &MessageDescriptor,
+        node: &Node<'_>,
+        rest: &[&Entry<'_>],
+        path: &Path<'_>,
+    ) -> Option<DynamicMessage> {
+        let Some(entry) = rest.iter().find(|entry| entry.key == "value") else {
+            if rest.is_empty() {
+                return Some(DynamicMessage::new(descriptor.clone()));
+            }
+            let message = format!("expected the {} under \"value\"", descriptor.full_name());
+            self.unread(node.mark, path, message);
+            return None;
+        };
+        self.message(descriptor, &entry.value, &path.field("value"))
+    }
+
+    /// A struct in the place of a message of the type that it names.
+    fn typed_struct(
+        &mut self,
+        any: &MessageDescriptor,
+        node: &Node<'_>,
+        rest: &[&Entry<'_>],
+        path: &Path<'_>,
+    ) -> Option<DynamicMessage> {
+        let Some(type_entry) = rest.iter().find(|entry| matches!(&*entry.key, "type_url" | "typeUrl")) else {
+            self.unread(node.mark, path, "\"type_url\" of the TypedStruct is missing".to_owned());
+            return None;
+        };
+        for entry in rest.iter().filter(|entry| !matches!(&*entry.key, "type_url" | "typeUrl" | "value")) {
+            let message = format!("unknown field {:?} in xds.type.v3.TypedStruct", entry.key);
+            self.error(entry.mark, path, ErrorKind::Unknown, message);
+        }
+        let descriptor = self.type_of(type_entry, path)?;
+        let payload = match rest.iter().find(|entry| entry.key == "value") {
+            Some(entry) => self.message(&descriptor, &entry.value, path)?,
+            None => DynamicMessage::new(descriptor.clone()),
+        };
+        Some(packed(any, descriptor.full_name(), payload.encode_to_vec()))
+    }
+}
+
+fn is_shown_as_value(descriptor: &MessageDescriptor) -> bool {
+    descriptor.package_name() == "google.protobuf" && descriptor.name() != "Empty"
+}
