@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crossbeam_utils::CachePadded;
 use metrics::{CounterFn, GaugeFn};
 
+use crate::registry::Shard;
+
 /// Cells in one slab: as many as the slab's word of "used" bits has bits.
 const CELLS: usize = 64;
 
@@ -24,6 +26,7 @@ struct Slab {
 pub(crate) struct Cell {
     slab: Arc<CachePadded<Slab>>,
     index: u8,
+    pub(crate) shard: Shard,
 }
 
 /// Hands out the cells of one shard, in order, and never again.
@@ -34,7 +37,7 @@ pub(crate) struct Slabs {
 }
 
 impl Slabs {
-    pub(crate) fn take(&mut self) -> Cell {
+    pub(crate) fn take(&mut self, shard: Shard) -> Cell {
         let slab = match &self.current {
             Some(slab) if usize::from(self.taken) < CELLS => Arc::clone(slab),
             _ => {
@@ -47,7 +50,7 @@ impl Slabs {
         };
         let index = self.taken;
         self.taken += 1;
-        Cell { slab, index }
+        Cell { slab, index, shard }
     }
 }
 

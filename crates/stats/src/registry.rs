@@ -5,7 +5,9 @@
 //! few hundred names at a time only, so that a scrape of a large configuration does not hold up a worker that
 //! registers a name meanwhile.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -28,7 +30,7 @@ pub struct Registry {
 
 /// Whose cells a stat is counted in: one worker's or the main runtime's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Shard(usize);
+pub struct Shard(u32);
 
 /// A prefix of names, bound to the shard whose cells the stats under it use.
 #[derive(Clone)]
@@ -43,7 +45,7 @@ pub struct Scope {
 ///
 /// A key's name is the stat's name to the letter. Labels are appended as Envoy appends tags to a name, each as
 /// `.key.value`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Recorder {
     scope: Scope,
 }
@@ -51,7 +53,7 @@ pub struct Recorder {
 struct Inner {
     workers: usize,
     tags: Arc<TagRules>,
-    slabs: Mutex<Vec<Slabs>>,
+    slabs: Mutex<HashMap<Shard, Slabs>>,
     counters: RwLock<Map<CounterEntry>>,
     gauges: RwLock<Map<Cells>>,
     histograms: RwLock<Map<Arc<HistogramEntry>>>,
@@ -59,7 +61,7 @@ struct Inner {
 }
 
 type Map<T> = BTreeMap<Arc<str>, T>;
-type Cells = Vec<(Shard, Cell)>;
+type Cells = Vec<Cell>;
 
 #[derive(Default)]
 struct CounterEntry {
@@ -86,7 +88,7 @@ impl Shard {
 
     /// The shard of a worker; the first worker is 0.
     pub fn worker(index: usize) -> Shard {
-        Shard(index.saturating_add(1))
+        Shard(u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1))
     }
 }
 
@@ -131,6 +133,8 @@ impl Registry {
     /// The stats that a query asks for, each kind sorted by name.
     pub fn snapshot(&self, query: &StatsQuery) -> Snapshot {
         let mut snapshot = Snapshot::new(query, Arc::clone(&self.inner.tags));
+        // Growing step by step would take twice the memory, which matters when everything is asked for.
+        let everything = query.filter.is_none() && !query.used_only;
         if query.shows(StatKind::TextReadout) {
             visit(&self.inner.text_readouts, |name, value| {
                 if query.keeps(name, || true) {
@@ -139,6 +143,9 @@ impl Registry {
             });
         }
         if query.shows(StatKind::Counter) {
+            if everything {
+                snapshot.counters.reserve_exact(read(&self.inner.counters).len());
+            }
             visit(&self.inner.counters, |name, entry| {
                 if query.keeps(name, || is_used(&entry.cells)) {
                     snapshot.counters.push((Arc::clone(name), entry.value()));
@@ -146,6 +153,9 @@ impl Registry {
             });
         }
         if query.shows(StatKind::Gauge) {
+            if everything {
+                snapshot.gauges.reserve_exact(read(&self.inner.gauges).len());
+            }
             visit(&self.inner.gauges, |name, cells| {
                 if query.keeps(name, || is_used(cells)) {
                     // One shard may be read before and another after a pair of opposite changes.
@@ -155,6 +165,9 @@ impl Registry {
             });
         }
         if query.shows(StatKind::Histogram) {
+            if everything {
+                snapshot.histograms.reserve_exact(read(&self.inner.histograms).len());
+            }
             visit(&self.inner.histograms, |name, entry| {
                 let state = lock(&entry.state);
                 if query.keeps(name, || !state.cumulative.is_empty()) {
@@ -252,16 +265,29 @@ impl Scope {
     }
 
     fn cell(&self, cells: &mut Cells) -> Cell {
-        if let Some((_, cell)) = cells.iter().find(|(shard, _)| *shard == self.shard) {
+        if let Some(cell) = cells.iter().find(|cell| cell.shard == self.shard) {
             return cell.clone();
         }
-        let mut slabs = lock(&self.inner.slabs);
-        if slabs.len() <= self.shard.0 {
-            slabs.resize_with(self.shard.0 + 1, Slabs::default);
-        }
-        let cell = slabs.get_mut(self.shard.0).map_or_else(|| Slabs::default().take(), Slabs::take);
-        cells.push((self.shard, cell.clone()));
+        let cell = lock(&self.inner.slabs).entry(self.shard).or_default().take(self.shard);
+        // Most names get one cell, or one on each worker; growing by doubling would waste more than it saves.
+        cells.reserve_exact(1);
+        cells.push(cell.clone());
         cell
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("workers", &self.inner.workers).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("prefix", &self.prefix)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
     }
 }
 
@@ -327,11 +353,11 @@ fn visit<T>(map: &RwLock<Map<T>>, mut f: impl FnMut(&Arc<str>, &T)) {
 }
 
 fn sum(cells: &Cells) -> u64 {
-    cells.iter().fold(0, |sum, (_, cell)| sum.wrapping_add(cell.value()))
+    cells.iter().fold(0, |sum, cell| sum.wrapping_add(cell.value()))
 }
 
 fn is_used(cells: &Cells) -> bool {
-    cells.iter().any(|(_, cell)| cell.is_used())
+    cells.iter().any(Cell::is_used)
 }
 
 fn push_sanitized(out: &mut String, name: &str) {
@@ -347,8 +373,8 @@ fn push_sanitized(out: &mut String, name: &str) {
     out.push_str(rest);
 }
 
-fn stat_name(key: &Key) -> std::borrow::Cow<'_, str> {
-    let mut name = std::borrow::Cow::Borrowed(key.name());
+fn stat_name(key: &Key) -> Cow<'_, str> {
+    let mut name = Cow::Borrowed(key.name());
     for label in key.labels() {
         let name = name.to_mut();
         for part in [".", label.key(), ".", label.value()] {

@@ -10,7 +10,7 @@ fn cells_of_two_shards_lie_on_different_cache_lines() {
     let mut lines: [HashSet<usize>; 3] = Default::default();
     for _ in 0..200 {
         for (slabs, lines) in shards.iter_mut().zip(&mut lines) {
-            let cell = slabs.take();
+            let cell = slabs.take(Shard::MAIN);
             lines.insert(cell.address() / LINE);
             lines.insert(std::ptr::from_ref(&cell.slab.used).addr() / LINE);
         }
@@ -25,7 +25,7 @@ fn cells_of_two_shards_lie_on_different_cache_lines() {
 #[test]
 fn every_cell_is_its_own() {
     let mut slabs = Slabs::default();
-    let cells: Vec<Cell> = (0..1000).map(|_| slabs.take()).collect();
+    let cells: Vec<Cell> = (0..1000).map(|_| slabs.take(Shard::MAIN)).collect();
     let addresses: HashSet<usize> = cells.iter().map(Cell::address).collect();
     assert_eq!(addresses.len(), cells.len());
     CounterFn::increment(&cells[64], 3);
@@ -38,7 +38,7 @@ fn every_cell_is_its_own() {
 #[test]
 fn a_write_that_leaves_zero_still_counts_as_use() {
     fn check(write: impl FnOnce(&Cell)) {
-        let cell = Slabs::default().take();
+        let cell = Slabs::default().take(Shard::MAIN);
         assert!(!cell.is_used());
         write(&cell);
         assert_eq!(cell.value(), 0);
@@ -55,7 +55,7 @@ fn a_write_that_leaves_zero_still_counts_as_use() {
 
 #[test]
 fn gauges_take_whole_numbers_and_keep_their_sign() {
-    let cell = Slabs::default().take();
+    let cell = Slabs::default().take(Shard::MAIN);
     cell.set(5.9);
     assert_eq!(cell.value(), 5);
     cell.decrement(7.0);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use metrics::{counter, gauge, histogram};
@@ -51,6 +51,24 @@ fn shards_add_up_and_one_shard_has_one_cell() {
     let snapshot = registry.snapshot(&StatsQuery::default());
     assert_eq!(snapshot.histograms().map(|h| h.count(Span::Cumulative)).collect::<Vec<_>>(), [3]);
     assert_eq!(read(&registry.inner.counters).get("a.b.c").map(|entry| entry.cells.len()), Some(3));
+}
+
+#[test]
+fn cells_registered_in_turn_on_two_workers_share_no_cache_line() {
+    let registry = Registry::new(2);
+    for i in 0..100 {
+        for worker in 0..2 {
+            let _registered = registry.scope(Shard::worker(worker), "").counter(&i.to_string());
+        }
+    }
+    let lines = |worker| {
+        let counters = read(&registry.inner.counters);
+        let cells = counters.values().flat_map(|entry| &entry.cells);
+        let own = cells.filter(|cell| cell.shard == Shard::worker(worker)).map(|cell| cell.address() / 64);
+        own.collect::<BTreeSet<_>>()
+    };
+    assert!(!lines(0).is_empty());
+    assert!(lines(0).is_disjoint(&lines(1)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::formatting::sanitize_label_key;
 
 use super::number::{push_digits, push_shortest};
 use super::{Render, shown_buckets};
-use crate::histogram::QUANTILES;
+use crate::histogram::{BUCKETS, QUANTILES};
 use crate::query::HistogramBuckets;
 use crate::snapshot::{HistogramSnapshot, Snapshot, Span};
 use crate::tags::Extracted;
@@ -18,7 +18,6 @@ use crate::tags::Extracted;
 /// Significant digits of sums and bounds.
 const DIGITS: usize = 32;
 
-#[derive(Default)]
 pub(super) struct Prometheus {
     kind: Kind,
     families: std::vec::IntoIter<(String, Vec<u32>)>,
@@ -27,17 +26,37 @@ pub(super) struct Prometheus {
     members: std::vec::IntoIter<u32>,
     extracted: Extracted,
     labels: String,
+    /// The bounds of buckets as text, which is the same for all histograms.
+    bounds: [String; BUCKETS.len()],
 }
 
-#[derive(Clone, Copy, Default, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    #[default]
     Start,
     Counter,
     Gauge,
     TextReadout,
     Histogram,
     Done,
+}
+
+impl Default for Prometheus {
+    fn default() -> Prometheus {
+        let bounds = BUCKETS.map(|bound| {
+            let mut text = String::new();
+            push_digits(&mut text, bound, DIGITS);
+            text
+        });
+        Prometheus {
+            kind: Kind::Start,
+            families: Vec::new().into_iter(),
+            family: String::new(),
+            members: Vec::new().into_iter(),
+            extracted: Extracted::default(),
+            labels: String::new(),
+            bounds,
+        }
+    }
 }
 
 impl Kind {
@@ -112,7 +131,10 @@ impl Prometheus {
                 let scalars = if self.kind == Kind::Counter { &snapshot.counters } else { &snapshot.gauges };
                 let (Some((name, _)), Some(value)) = (scalars.get(member), scalar(scalars)) else { return };
                 self.label(snapshot, name);
-                let _ = writeln!(out, "{}{{{}}} {value}", self.family, self.labels);
+                for text in [&self.family, "{", &self.labels, "} "] {
+                    out.push_str(text);
+                }
+                push_count(out, value);
             }
             Kind::TextReadout => {
                 let Some((name, value)) = snapshot.text_readouts.get(member) else { return };
@@ -136,10 +158,12 @@ impl Prometheus {
     fn push_histogram(&self, histogram: &HistogramSnapshot, out: &mut String) {
         let (family, labels) = (&self.family, &self.labels);
         let comma = if labels.is_empty() { "" } else { "," };
-        for (bound, _, cumulative) in shown_buckets(histogram, HistogramBuckets::Cumulative) {
-            let _ = write!(out, "{family}_bucket{{{labels}{comma}le=\"");
-            push_digits(out, bound, DIGITS);
-            let _ = writeln!(out, "\"}} {cumulative}");
+        let buckets = shown_buckets(histogram, HistogramBuckets::Cumulative);
+        for (bound, (_, _, cumulative)) in self.bounds.iter().zip(buckets) {
+            for text in [family, "_bucket{", labels, comma, "le=\"", bound, "\"} "] {
+                out.push_str(text);
+            }
+            push_count(out, cumulative);
         }
         let count = histogram.count(Span::Cumulative);
         let _ = writeln!(out, "{family}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}");
@@ -175,6 +199,10 @@ impl Prometheus {
             push_label(&mut self.labels, tag, value);
         }
     }
+}
+
+fn push_count(out: &mut String, count: u64) {
+    let _ = writeln!(out, "{count}");
 }
 
 fn is_summary(snapshot: &Snapshot) -> bool {

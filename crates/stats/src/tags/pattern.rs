@@ -24,6 +24,9 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     parts: Vec<Part>,
+    /// The third segment of all names that the pattern can fit, if it is always the same. Nearly all names are told
+    /// apart by it, so it is compared before anything else.
+    third: Option<&'static str>,
     /// Whether the name may end with the tag.
     ends: bool,
     removes_before: usize,
@@ -56,6 +59,7 @@ enum Take {
 pub(super) struct Name<'a> {
     text: &'a str,
     dots: &'a [usize],
+    third: &'a str,
 }
 
 /// Where a tag was found.
@@ -67,7 +71,11 @@ pub(super) struct Found {
 
 impl<'a> Name<'a> {
     pub(super) fn new(text: &'a str, dots: &'a [usize]) -> Name<'a> {
-        Name { text, dots }
+        let mut name = Name { text, dots, third: "" };
+        if name.segments() > 2 {
+            name.third = name.segment(2);
+        }
+        name
     }
 
     /// The first segment.
@@ -129,7 +137,13 @@ impl Pattern {
             *last = Part::One;
             parts.push(Part::Rest);
         }
-        Pattern { parts, ends, removes_before }
+        let third = match parts.as_slice() {
+            [Part::Word(_), Part::Word(_) | Part::One | Part::Take(Take::Segment), Part::Word(third), ..] => {
+                Some(*third)
+            }
+            _ => None,
+        };
+        Pattern { parts, third, ends, removes_before }
     }
 
     /// The first segment of all names that the pattern can fit, if it is always the same.
@@ -141,6 +155,9 @@ impl Pattern {
     }
 
     pub(super) fn find(&self, name: Name<'_>) -> Option<Found> {
+        if self.third.is_some_and(|third| third != name.third) {
+            return None;
+        }
         let mut taken = None;
         find(&self.parts, name, 0, &mut taken)?;
         let (segments, skip): (Range<usize>, usize) = taken?;
