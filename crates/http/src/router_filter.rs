@@ -125,13 +125,17 @@ impl Future for RouterFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (Some(upstream), Some(exchange)) = (this.upstream.as_mut().as_pin_mut(), this.exchange.as_mut())
+        let (Some(mut upstream), Some(exchange)) = (this.upstream.as_mut().as_pin_mut(), this.exchange.as_mut())
         else {
             return Poll::Pending;
         };
-        let result = match upstream.poll(cx) {
+        let result = match upstream.as_mut().poll(cx) {
             Poll::Ready(result) => Ok(result),
-            Poll::Pending => Err(ready!(exchange.timeouts.poll(cx))),
+            Poll::Pending => {
+                let expired = ready!(exchange.timeouts.poll(cx));
+                exchange.info.upstream_host = upstream.host();
+                Err(expired)
+            }
         };
         let Some(exchange) = this.exchange.take() else { return Poll::Pending };
         // Ends the exchange upstream where there still is one.
