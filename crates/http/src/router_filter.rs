@@ -125,7 +125,8 @@ impl Future for RouterFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (Some(mut upstream), Some(exchange)) = (this.upstream.as_mut().as_pin_mut(), this.exchange.as_mut())
+        let (Some(mut upstream), Some(exchange)) =
+            (this.upstream.as_mut().as_pin_mut(), this.exchange.as_mut())
         else {
             return Poll::Pending;
         };

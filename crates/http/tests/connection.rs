@@ -1,5 +1,11 @@
 //! A connection from the outside: bytes in, bytes out, over an in-memory socket.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at what it does not expect"
+)]
+
 use std::{
     future::Future,
     pin::Pin,
@@ -58,7 +64,7 @@ struct Client {
     log: Arc<Mutex<String>>,
 }
 
-fn connect(config: HttpConnectionManager) -> Client {
+fn connect(config: &HttpConnectionManager) -> Client {
     let registry = Registry::new(1);
     let shard = Shard::worker(0);
     let stats = Arc::new(HttpStats::new(
@@ -71,8 +77,8 @@ fn connect(config: HttpConnectionManager) -> Client {
         LineSink::new(move |line| log.lock().unwrap().push_str(std::str::from_utf8(line).unwrap()))
     };
     let access_log = AccessLog::new([(Format::parse(DEFAULT_FORMAT).unwrap(), sink)]);
-    let filters = HeadersLayer::new(&config, Arc::clone(&stats)).layer(Upstream);
-    let manager = ConnectionManager::new(&config, stats, access_log, filters);
+    let filters = HeadersLayer::new(config, Arc::clone(&stats)).layer(Upstream);
+    let manager = ConnectionManager::new(config, stats, access_log, filters);
     let (io, server) = tokio::io::duplex(1 << 20);
     let (handle, drain) = Drain::new();
     let connection = Connection {
@@ -157,7 +163,7 @@ async fn malformed_requests_get_envoys_replies_and_a_closed_connection() {
         (long.as_str(), "431 Request Header Fields Too Large"),
         (many.as_str(), "431 Request Header Fields Too Large"),
     ] {
-        let mut client = connect(HttpConnectionManager::default());
+        let mut client = connect(&HttpConnectionManager::default());
         client.send(request).await;
         let seen = without_date(&client.rest().await);
         assert_eq!(seen, refusal(status), "{:?}", &request[..request.len().min(80)]);
@@ -186,7 +192,7 @@ async fn malformed_requests_get_envoys_replies_and_a_closed_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_request_behind_a_good_one_does_not_spoil_the_good_ones_answer() {
-    let mut client = connect(HttpConnectionManager::default());
+    let mut client = connect(&HttpConnectionManager::default());
     client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\nGARBAGE\r\n\r\n").await;
     let seen = without_date(&client.rest().await);
     let good = "HTTP/1.1 200 OK\r\nserver: envoy\r\ncontent-length: 8\r\n\r\nGET 0 /a";
@@ -195,7 +201,7 @@ async fn a_malformed_request_behind_a_good_one_does_not_spoil_the_good_ones_answ
 
 #[tokio::test(start_paused = true)]
 async fn requests_follow_each_other_on_one_connection() {
-    let mut client = connect(HttpConnectionManager::default());
+    let mut client = connect(&HttpConnectionManager::default());
     client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(client.response().await.ends_with("\r\n\r\nGET 0 /a"));
     client.send("POST /b HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello").await;
@@ -214,7 +220,7 @@ async fn requests_follow_each_other_on_one_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn an_early_response_ends_the_connection_after_the_client_had_time_to_read_it() {
-    let mut client = connect(HttpConnectionManager::default());
+    let mut client = connect(&HttpConnectionManager::default());
     client.send("POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 500000\r\n\r\n").await;
     let response = client.response().await;
     assert!(response.contains("\r\nconnection: close\r\n") && response.ends_with("early"), "{response}");
@@ -227,7 +233,7 @@ async fn an_early_response_ends_the_connection_after_the_client_had_time_to_read
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_ends_its_request() {
-    let mut client = connect(HttpConnectionManager::default());
+    let mut client = connect(&HttpConnectionManager::default());
     client.send("GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(client.gauge("downstream_rq_active"), 1);
@@ -241,13 +247,13 @@ async fn a_client_that_goes_away_ends_its_request() {
 
 #[tokio::test(start_paused = true)]
 async fn draining_closes_idle_connections_and_lets_running_requests_end() {
-    let mut idle = connect(HttpConnectionManager::default());
+    let mut idle = connect(&HttpConnectionManager::default());
     idle.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
     idle.response().await;
     idle.drain.start();
     assert_eq!(idle.rest().await, "");
 
-    let mut running = connect(HttpConnectionManager::default());
+    let mut running = connect(&HttpConnectionManager::default());
     running.send("POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhel").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     running.drain.start();
@@ -256,7 +262,7 @@ async fn draining_closes_idle_connections_and_lets_running_requests_end() {
     let seen = running.rest().await;
     assert!(seen.contains("\r\nconnection: close\r\n") && seen.ends_with("POST 5 /a"), "{seen}");
 
-    let mut stuck = connect(HttpConnectionManager::default());
+    let mut stuck = connect(&HttpConnectionManager::default());
     stuck.send("GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     stuck.drain.start();
@@ -276,7 +282,7 @@ async fn silent_and_slow_clients_are_bounded() {
     };
     // Not a byte.
     let start = tokio::time::Instant::now();
-    let mut silent = connect(config.clone());
+    let mut silent = connect(&config);
     assert_eq!(silent.rest().await, "");
     assert_eq!(start.elapsed().as_secs(), 60);
     assert_eq!(silent.counter("downstream_cx_idle_timeout"), 1);
@@ -289,12 +295,12 @@ async fn a_head_that_does_not_end_and_an_idle_connection_are_ended_in_real_time(
         request_headers_timeout: Some(Duration::from_millis(100)),
         ..HttpConnectionManager::default()
     };
-    let mut slow = connect(config.clone());
+    let mut slow = connect(&config);
     slow.send("GET / HTTP/1.1\r\nhos").await;
     assert_eq!(slow.rest().await, "");
     assert_eq!(slow.counter("downstream_rq_header_timeout"), 1);
 
-    let mut idle = connect(config);
+    let mut idle = connect(&config);
     idle.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     idle.response().await;
     assert_eq!(idle.rest().await, "");
@@ -307,7 +313,7 @@ async fn the_codec_follows_the_first_bytes_or_the_configuration() {
     for (codec, http1, http2) in [(CodecType::Auto, 0, 1), (CodecType::Http2, 0, 1), (CodecType::Http1, 1, 0)]
     {
         let mut client =
-            connect(HttpConnectionManager { codec_type: codec, ..HttpConnectionManager::default() });
+            connect(&HttpConnectionManager { codec_type: codec, ..HttpConnectionManager::default() });
         client.send(preface).await;
         // HTTP/2 answers with its settings; HTTP/1 has nothing to say to a preface.
         assert_eq!(client.io.read_u8().await.is_ok(), http2 == 1);
@@ -315,7 +321,7 @@ async fn the_codec_follows_the_first_bytes_or_the_configuration() {
         assert_eq!(client.counter("downstream_cx_http2_total"), http2);
     }
     // Byte by byte.
-    let mut client = connect(HttpConnectionManager::default());
+    let mut client = connect(&HttpConnectionManager::default());
     for byte in b"PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n" {
         client.send([*byte]).await;
         tokio::task::yield_now().await;
@@ -327,7 +333,7 @@ async fn the_codec_follows_the_first_bytes_or_the_configuration() {
 async fn a_connection_ends_after_its_last_allowed_request() {
     let config =
         HttpConnectionManager { max_requests_per_connection: Some(2), ..HttpConnectionManager::default() };
-    let mut client = connect(config);
+    let mut client = connect(&config);
     client.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(!client.response().await.contains("connection: close"));
     client.send("GET /b HTTP/1.1\r\nhost: a\r\n\r\n").await;

@@ -376,9 +376,8 @@ impl http_body::Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => this.progress.read(frame.data_ref().map_or(0, |data| data.len() as u64)),
-            Some(Err(_)) | None => {}
+        if let Some(Ok(frame)) = &frame {
+            this.progress.read(frame.data_ref().map_or(0, |data| data.len() as u64));
         }
         if frame.is_none() || (matches!(frame, Some(Ok(_))) && this.body.is_end_stream()) {
             this.progress.end();
