@@ -41,14 +41,14 @@ pub enum StackError {
 /// Builds the stack of `chain` for the worker that `shard` names.
 ///
 /// `listener_prefix` is the prefix of the listener's stats, `listener.<address>`; `sink` gives the place where the
-/// lines of an access log go.
+/// lines of an access log go, and `None` for one whose lines are thrown away.
 pub fn handler(
     chain: &model::FilterChain,
     clusters: &WorkerClusters,
     registry: &Registry,
     shard: Shard,
     listener_prefix: &str,
-    sink: impl Fn(&model::AccessLog) -> LineSink,
+    sink: impl Fn(&model::AccessLog) -> Option<LineSink>,
     drain: Drain,
 ) -> Result<HttpHandler, StackError> {
     let config = &chain.http_connection_manager;
@@ -70,19 +70,21 @@ pub fn handler(
 
 /// Checks what only building the stack would find out otherwise: formats of access logs.
 pub fn check(chain: &model::FilterChain) -> Result<(), StackError> {
-    access_log(&chain.http_connection_manager.access_log, |_| LineSink::new(|_| {}))?;
+    access_log(&chain.http_connection_manager.access_log, |_| None)?;
     Ok(())
 }
 
 fn access_log(
     logs: &[model::AccessLog],
-    sink: impl Fn(&model::AccessLog) -> LineSink,
+    sink: impl Fn(&model::AccessLog) -> Option<LineSink>,
 ) -> Result<AccessLog, FormatError> {
     let logs = logs
         .iter()
         .map(|log| Ok((Format::parse(log.format.as_deref().unwrap_or(DEFAULT_FORMAT))?, sink(log))))
         .collect::<Result<Vec<_>, FormatError>>()?;
-    Ok(AccessLog::new(logs))
+    // Lines that nobody will read are not made.
+    let read = logs.into_iter().filter_map(|(format, sink)| Some((format, sink?)));
+    Ok(AccessLog::new(read))
 }
 
 impl Handler for HttpHandler {
