@@ -123,11 +123,18 @@ impl Served {
             .unwrap_or_else(|| panic!("no stat {name}"))
     }
 
-    /// Waits until a stat has a value; the test's own time limit ends a wait in vain.
+    /// Waits until a stat has a value.
     async fn until(&self, name: &str, value: i64) {
+        // By the real clock, since the one of the runtime may be paused.
+        let start = Instant::now();
         while self.stat(name) != value {
+            assert!(start.elapsed() < LONG, "{name} is {} and not {value}", self.stat(name));
             tokio::task::yield_now().await;
         }
+    }
+
+    async fn next_connection(&mut self) -> Arc<Connection> {
+        within(self.seen.recv()).await.expect("a connection")
     }
 
     async fn connect(&self) -> TcpStream {
@@ -135,10 +142,17 @@ impl Served {
     }
 }
 
+/// Longer than anything takes that comes at all.
+const LONG: Duration = Duration::from_secs(10);
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, future).await.expect("it comes in time")
+}
+
 async fn echo(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), word: &str) -> io::Result<()> {
     stream.write_all(word.as_bytes()).await?;
     let mut answer = vec![0; word.len()];
-    stream.read_exact(&mut answer).await?;
+    within(stream.read_exact(&mut answer)).await?;
     assert_eq!(answer, word.as_bytes());
     Ok(())
 }
@@ -155,7 +169,7 @@ async fn a_connection_is_served_and_counted() {
     let mut served = Options::default().serve();
     let mut client = served.connect().await;
     echo(&mut client, "hello").await.expect("an echo");
-    let connection = served.seen.recv().await.expect("a connection");
+    let connection = served.next_connection().await;
     assert_eq!(connection.remote_address, client.local_addr().expect("open"));
     assert_eq!(connection.local_address, served.address);
     assert!(connection.tls.is_none());
@@ -176,7 +190,7 @@ async fn a_listener_on_all_addresses_asks_for_the_local_one() {
     let mut served = Options { address: Some("0.0.0.0:0"), ..Options::default() }.serve();
     let address = SocketAddr::from(([127, 0, 0, 1], served.address.port()));
     let client = TcpStream::connect(address).await.expect("it listens");
-    assert_eq!(served.seen.recv().await.expect("a connection").local_address, address);
+    assert_eq!(served.next_connection().await.local_address, address);
     drop(client);
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         return;
@@ -185,7 +199,7 @@ async fn a_listener_on_all_addresses_asks_for_the_local_one() {
     let mut served = Options { address: Some("[::]:0"), ..Options::default() }.serve();
     let address = SocketAddr::from(([127, 0, 0, 1], served.address.port()));
     let client = TcpStream::connect(address).await.expect("it listens");
-    let connection = served.seen.recv().await.expect("a connection");
+    let connection = served.next_connection().await;
     assert_eq!(connection.local_address, address);
     assert_eq!(connection.remote_address, client.local_addr().expect("open"));
 }
@@ -251,9 +265,9 @@ async fn draining_stops_accepting_and_waits_for_the_connections() {
     // Completed by the kernel, not accepted yet: served all the same.
     let late = std::net::TcpStream::connect(served.address).expect("it listens");
     served.handle.start();
-    served.ended.await.expect("no panic").expect("served");
+    within(served.ended).await.expect("no panic").expect("served");
     assert_eq!(end_of(&mut client).await, 0);
-    served.handle.ended().await;
+    within(served.handle.ended()).await;
     let name = format!("{}.downstream_cx_destroy", served.prefix);
     assert_eq!(served.registry.counter_value(&name), Some(2));
     drop(late);
@@ -270,7 +284,7 @@ async fn what_does_not_end_within_the_drain_time_is_cut_off() {
     let early = tokio::time::timeout(Duration::from_millis(20), served.handle.ended()).await;
     assert!(early.is_err() && served.handle.guards() == 1);
     served.handle.close();
-    served.handle.ended().await;
+    within(served.handle.ended()).await;
     assert_eq!(end_of(&mut client).await, 0);
     assert_eq!(served.stat("downstream_cx_active"), 0);
 }
@@ -356,7 +370,7 @@ async fn tls_is_shaken_hands_on_and_counted() {
         let mut client = connector.connect(name(), served.connect().await).await.expect("they shake hands");
         echo(&mut client, "hello").await.expect("an echo");
         assert_eq!(served.stat("ssl.session_reused"), resumed);
-        let connection = served.seen.recv().await.expect("a connection");
+        let connection = served.next_connection().await;
         let tls = connection.tls.as_ref().expect("TLS");
         assert_eq!((tls.version, tls.cipher), ("TLSv1.3", "TLS_AES_256_GCM_SHA384"));
         assert_eq!(tls.server_name.as_deref(), Some("front-proxy"));
