@@ -26,6 +26,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     ("test-support", ANY),
+    ("oracle", ANY),
     ("front-proxy", &["proxy"]),
     ("sidecar", &["proxy"]),
     ("demo", &[]),

@@ -1,4 +1,5 @@
-//! The stats of the process itself, under Envoy's names: `server.`, `listener_manager.`, `runtime.`.
+//! The stats of the process itself, under Envoy's names: `server.`, `listener_manager.`,
+//! `cluster_manager.`, `runtime.`.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,6 +52,7 @@ impl ServerStats {
         let manager = registry.scope(Shard::MAIN, "listener_manager");
         constants(&server, &loaded.warnings, workers);
         runtime(&registry.scope(Shard::MAIN, "runtime"), &loaded.bootstrap.runtime, &loaded.warnings);
+        clusters(registry, loaded.bootstrap.clusters.len() as u64, workers);
         manager.counter("listener_added").increment(listeners.len() as u64);
         // Listeners never change here, so these stay at zero.
         for never in
@@ -153,6 +155,23 @@ fn constants(server: &Scope, warnings: &[Warning], workers: usize) {
     }
     for never in ["dynamic_unknown_fields", "wip_protos", "dropped_stat_flushes"] {
         server.counter(never).increment(0);
+    }
+}
+
+fn clusters(registry: &Registry, clusters: u64, workers: usize) {
+    let manager = registry.scope(Shard::MAIN, "cluster_manager");
+    manager.gauge("active_clusters").set(to_f64(clusters));
+    manager.gauge("warming_clusters").set(0.0);
+    manager.counter("cluster_added").increment(clusters);
+    // Clusters come from the file only, so these stay at zero.
+    for never in ["cluster_modified", "cluster_removed", "cluster_updated"] {
+        let _ = manager.counter(never);
+    }
+    // Every worker has every cluster from the start.
+    let threads = registry.scope(Shard::MAIN, "thread_local_cluster_manager");
+    let names = (0..workers).map(|worker| format!("worker_{worker}"));
+    for name in std::iter::once("main_thread".to_owned()).chain(names) {
+        threads.gauge(&format!("{name}.clusters_inflated")).set(to_f64(clusters));
     }
 }
 
