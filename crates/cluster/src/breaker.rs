@@ -116,6 +116,9 @@ impl Limit {
     pub(crate) fn acquire_over_limit(&self, worker: usize) {
         if let Some(cell) = self.cell(worker) {
             self.add(cell);
+            if self.sum() >= u64::from(self.limit) {
+                self.set_open(true);
+            }
         }
     }
 

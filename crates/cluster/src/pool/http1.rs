@@ -105,11 +105,12 @@ impl Pool {
     fn connect_for_waiters(self: &Arc<Self>, state: &mut State) {
         let context = &self.handle.context;
         while state.waiters.len() > state.connecting {
-            if state.open + state.connecting == 0 {
-                context.breakers.connections.acquire_over_limit(context.worker);
-            } else if !context.breakers.connections.try_acquire(context.worker) {
+            if !context.breakers.connections.try_acquire(context.worker) {
                 context.stats.upstream_cx_overflow.increment(1);
-                return;
+                if state.open + state.connecting > 0 {
+                    return;
+                }
+                context.breakers.connections.acquire_over_limit(context.worker);
             }
             state.connecting += 1;
             context.stats.upstream_cx_http1_total.increment(1);

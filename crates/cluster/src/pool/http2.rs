@@ -106,11 +106,12 @@ impl Pool {
         let context = &self.handle.context;
         let streams = usize::try_from(self.settings.max_concurrent_streams).unwrap_or(usize::MAX).max(1);
         while state.waiters.len() > state.connecting.saturating_mul(streams) {
-            if state.connections.is_empty() && state.connecting == 0 {
-                context.breakers.connections.acquire_over_limit(context.worker);
-            } else if !context.breakers.connections.try_acquire(context.worker) {
+            if !context.breakers.connections.try_acquire(context.worker) {
                 context.stats.upstream_cx_overflow.increment(1);
-                return;
+                if !state.connections.is_empty() || state.connecting > 0 {
+                    return;
+                }
+                context.breakers.connections.acquire_over_limit(context.worker);
             }
             state.connecting += 1;
             context.stats.upstream_cx_http2_total.increment(1);

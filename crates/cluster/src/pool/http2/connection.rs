@@ -34,6 +34,8 @@ pub(super) struct Connection {
     idle_since: AtomicU64,
     /// Whether we, and not the host, let it end.
     retired: AtomicBool,
+    /// Whether its end has cut off a stream.
+    cut_off: AtomicBool,
     life: Mutex<Option<ConnectionLife>>,
 }
 
@@ -67,6 +69,7 @@ impl Connection {
                     requests: AtomicU32::new(0),
                     idle_since: AtomicU64::new(life.handle().context.clock.now()),
                     retired: AtomicBool::new(false),
+                    cut_off: AtomicBool::new(false),
                     life: Mutex::new(Some(life)),
                 };
                 Ok((connection, driver))
@@ -78,10 +81,12 @@ impl Connection {
     /// Drives the connection to its end.
     pub(super) async fn run(&self, driver: Driver) {
         let result = driver.await;
+        // The end tells not whether it came between streams; the requests that were woken by it do.
+        tokio::task::yield_now().await;
         drop(self.sender().take());
         let Some(mut life) = lock(&self.life).take() else { return };
         life.requests = self.requests.load(Ordering::Relaxed);
-        life.active = self.streams.load(Ordering::Relaxed);
+        life.active = u32::from(self.cut_off.load(Ordering::Relaxed));
         let malformed = result.as_ref().is_err_and(h2::Error::is_library);
         if malformed {
             self.handle.stats().upstream_cx_protocol_error.increment(1);
@@ -170,6 +175,11 @@ impl Slot {
             self.connection.requests.fetch_add(1, Ordering::Relaxed);
         }
         sender
+    }
+
+    /// The stream has been cut off by the end of the connection.
+    pub(super) fn cut_off(&self) {
+        self.connection.cut_off.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn handle(&self) -> &Arc<HostHandle> {

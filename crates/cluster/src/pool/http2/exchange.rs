@@ -125,6 +125,9 @@ impl Stream {
         // What the codec or the host has ended we need not reset.
         self.response_ended = true;
         self.upload_ended = true;
+        if !error.is_reset() {
+            self.slot.cut_off();
+        }
         if error.is_library() {
             let stats = self.handle().stats();
             stats.upstream_rq_tx_reset.increment(1);

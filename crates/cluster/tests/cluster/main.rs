@@ -1,0 +1,13 @@
+//! Clusters against real sockets on loopback.
+
+mod balancing;
+mod breakers;
+mod discovery;
+mod dns;
+mod http1;
+mod http1_failures;
+mod http1_lifecycle;
+mod http1_streaming;
+mod http2;
+mod http2_lifecycle;
+mod support;
