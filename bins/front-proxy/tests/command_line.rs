@@ -1,7 +1,5 @@
 //! The front proxy as its user meets it: flags, exit codes, what it prints, signals.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 use nuncio_test_support::{Client, Directory, Origin, Process, Signal, get, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_front-proxy");
@@ -30,7 +28,11 @@ async fn a_bad_configuration_is_refused_with_all_errors_and_their_places() {
         let ended = run(PROGRAM, ["-c", &file, "--mode", mode]).await;
         assert_eq!(ended.code, 1);
         let lines: Vec<&str> = ended.output.lines().collect();
-        assert!(lines[0].starts_with(&format!("{file}:4:5: static_resources.clusters[0]: ")), "{}", ended.output);
+        assert!(
+            lines[0].starts_with(&format!("{file}:4:5: static_resources.clusters[0]: ")),
+            "{}",
+            ended.output
+        );
         assert!(lines[0].ends_with("(did you mean \"connect_timeout\"?)"), "{}", ended.output);
         assert!(lines[1].starts_with(&format!("{file}:5:5: ")), "{}", ended.output);
         assert!(lines.last().unwrap().ends_with(" errors; nothing was started"), "{}", ended.output);
@@ -49,8 +51,10 @@ async fn what_cannot_be_run_is_said_and_is_a_failure() {
     check(&["--bogus"], 2, "unexpected argument '--bogus'").await;
     check(&["-c", "x", "--mode", "dry"], 2, "possible values: serve, validate, init_only").await;
     check(&["--config-yaml", "{}", "-l", "loud"], 1, "error: unknown log level \"loud\"").await;
-    check(&["--config-yaml", "{}", "--log-format", "%q"], 1, "error: --log-format: \"%q\" is not supported").await;
-    check(&["--config-yaml", "{}", "--log-path", "/no/dir/l"], 1, "error: --log-path: cannot open /no/dir/l").await;
+    check(&["--config-yaml", "{}", "--log-format", "%q"], 1, "error: --log-format: \"%q\" is not supported")
+        .await;
+    check(&["--config-yaml", "{}", "--log-path", "/no/dir/l"], 1, "error: --log-path: cannot open /no/dir/l")
+        .await;
     check(&["--version"], 0, "front-proxy 0.1.0 (Nuncio; follows Envoy's v3 API as of Envoy 1.40)").await;
     check(&["--help"], 0, "--drain-time-s <SECONDS>").await;
     check(&["--hot-restart-version"], 0, "disabled\n").await;
@@ -61,7 +65,12 @@ async fn a_flag_without_effect_says_so_once() {
     let arguments = ["--config-yaml", "{}", "--mode", "validate", "--cpuset-threads", "-l", "off"];
     let ended = run(PROGRAM, arguments).await;
     assert_eq!(ended.code, 0);
-    assert_eq!(ended.output.matches("note: --cpuset-threads changes nothing: ").count(), 1, "{}", ended.output);
+    assert_eq!(
+        ended.output.matches("note: --cpuset-threads changes nothing: ").count(),
+        1,
+        "{}",
+        ended.output
+    );
 }
 
 #[tokio::test]
@@ -135,7 +144,7 @@ async fn init_only_ends_when_all_is_there() {
     let file = configuration(&directory, &origin);
     let ended = run(PROGRAM, ["-c", &file, "--mode", "init_only"]).await;
     assert_eq!(ended.code, 0, "{}", ended.output);
-    assert!(ended.output.contains("LIVE with "), "{}", ended.output);
+    assert!(ended.output.contains("] LIVE\n"), "{}", ended.output);
 }
 
 #[tokio::test]
@@ -181,4 +190,27 @@ async fn a_second_process_does_not_share_ports_by_accident() {
     first.signal(Signal::TERM);
     assert_eq!(first.ended().await.code, 0);
     assert_eq!(get(address.parse().unwrap(), "/").await.body, "hello");
+}
+
+#[tokio::test]
+async fn log_files_are_opened_anew_on_sigusr1() {
+    let (directory, origin) = (Directory::new(), Origin::answering("hello").await);
+    let (log, moved) = (directory.path("admin.log"), directory.path("admin.log.1"));
+    let merged = format!("{{admin: {{access_log_path: {}}}}}", log.display());
+    let file = configuration(&directory, &origin);
+    let process =
+        Process::start(PROGRAM, ["-c", &file, "--config-yaml", &merged, "--file-flush-interval-msec", "5"]);
+    let admin = process.live().await;
+    std::fs::rename(&log, &moved).unwrap();
+    process.signal(Signal::USR1);
+    nuncio_test_support::until(|| log.exists(), || "no new file".to_owned()).await;
+    get(admin, "/listeners").await;
+    nuncio_test_support::until(
+        || std::fs::read_to_string(&log).unwrap().contains("GET /listeners "),
+        || "no line".to_owned(),
+    )
+    .await;
+    assert!(!std::fs::read_to_string(&moved).unwrap().contains("GET /listeners "));
+    process.signal(Signal::TERM);
+    assert_eq!(process.ended().await.code, 0);
 }

@@ -4,8 +4,8 @@ use nuncio_admin::Memory;
 
 /// Reads `/proc/self/status`; zeros where there is none.
 ///
-/// What Envoy's allocator reports as allocated is taken as the private resident memory, and its heap size as the
-/// private memory reserved: the allocator is chosen by the binary and is not asked.
+/// What Envoy's allocator reports as allocated is taken as the private resident memory, and its heap size as that and
+/// what was swapped out: the allocator is chosen by the binary and is not asked.
 pub(crate) fn read() -> Memory {
     std::fs::read_to_string("/proc/self/status").map(|status| parse(&status)).unwrap_or_default()
 }
@@ -16,7 +16,8 @@ fn parse(status: &str) -> Memory {
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kilobytes.unwrap_or(0) * 1024
     };
-    Memory { allocated: bytes("RssAnon"), heap_size: bytes("VmData"), total_physical_bytes: bytes("VmRSS") }
+    let allocated = bytes("RssAnon");
+    Memory { allocated, heap_size: allocated + bytes("VmSwap"), total_physical_bytes: bytes("VmRSS") }
 }
 
 #[cfg(test)]
@@ -25,8 +26,8 @@ mod tests {
 
     #[test]
     fn kilobytes_become_bytes() {
-        let memory = parse("Name:\tx\nVmData:\t    2048 kB\nVmRSS:\t 7 kB\nRssAnon:\t       3 kB\n");
-        assert_eq!(memory, Memory { allocated: 3072, heap_size: 2_097_152, total_physical_bytes: 7168 });
+        let memory = parse("Name:\tx\nVmSwap:\t    2 kB\nVmRSS:\t 7 kB\nRssAnon:\t       3 kB\n");
+        assert_eq!(memory, Memory { allocated: 3072, heap_size: 5120, total_physical_bytes: 7168 });
         assert_eq!(parse("nothing"), Memory::default());
         assert!(read().total_physical_bytes > 0);
     }

@@ -178,7 +178,13 @@ async fn serve(running: &Running, common: &Common, command: &[OsString]) -> Resu
             result = server.ended(), if live => {
                 return match (result, application) {
                     // The application may take longer than the last connection.
-                    (Ok(()), Some(mut application)) => Ok(until_ended(&mut application, &mut signals).await),
+                    (Ok(()), Some(mut application)) => {
+                        if !asked_to_end {
+                            // The admin server was told to end all this.
+                            application.signal(Signal::TERM);
+                        }
+                        Ok(until_ended(&mut application, &mut signals).await)
+                    }
                     (Ok(()), None) => Ok(0),
                     (Err(error), application) => {
                         drop(application);
@@ -194,11 +200,18 @@ async fn serve(running: &Running, common: &Common, command: &[OsString]) -> Resu
                 return Ok(code);
             }
             signal = signals.next() => {
-                if let Some(application) = &application {
+                if let Some(application) = &application
+                    && signal != Signal::USR1
+                {
                     application.signal(signal);
                 }
-                if signal == Signal::HUP && application.is_some() {
-                    continue;
+                match signal {
+                    Signal::HUP if application.is_some() => continue,
+                    Signal::USR1 => {
+                        server.reopen_logs();
+                        continue;
+                    }
+                    _ => {}
                 }
                 if asked_to_end {
                     tracing::warn!("a second signal: ending at once");
@@ -227,16 +240,16 @@ async fn end_now(running: &Running) -> Result<u8, String> {
     Ok(0)
 }
 
-/// Waits for an application after its server has ended. Signals are passed on; the second one of ours kills it.
+/// Waits for an application after its server has ended. It has been asked to end by then, so a further signal to end
+/// kills it.
 async fn until_ended(application: &mut Application, signals: &mut Signals) -> u8 {
     loop {
         tokio::select! {
             code = application.ended() => return code,
-            signal = signals.next() => {
-                application.signal(signal);
-                if signal != Signal::HUP {
-                    application.signal(Signal::KILL);
-                }
+            signal = signals.next() => match signal {
+                Signal::USR1 => {}
+                Signal::HUP => application.signal(signal),
+                _ => application.signal(Signal::KILL),
             }
         }
     }
@@ -257,11 +270,12 @@ fn name(signal: Signal) -> &'static str {
     }
 }
 
-/// The signals that end the program or are passed on.
+/// The signals that end the program, are passed on, or mean that log files were moved away (SIGUSR1, as in Envoy).
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
+    user1: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -270,6 +284,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -278,6 +293,7 @@ impl Signals {
             _ = self.terminate.recv() => Signal::TERM,
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.hang_up.recv() => Signal::HUP,
+            _ = self.user1.recv() => Signal::USR1,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -28,7 +28,7 @@ use tokio::{
 };
 
 pub use self::prepare::{StartErrors, check};
-use crate::access_log::FlushOptions;
+use crate::access_log::{AccessLogs, FlushOptions};
 
 /// How long `POST /quitquitquit` lets running responses go on. Envoy ends at once; a second is enough for most
 /// responses and short enough for a script that waits for the end.
@@ -69,6 +69,8 @@ pub struct ServerHandle {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ServerState>,
     outcome: watch::Receiver<Option<Outcome>>,
+    /// Gone when the server has ended.
+    logs: Weak<AccessLogs>,
 }
 
 /// How a server ended: well, or with a reason.
@@ -106,7 +108,8 @@ pub fn start(loaded: &Loaded, options: &Options) -> Result<Running, StartErrors>
     let (commands, commanded) = mpsc::unbounded_channel();
     let (state_sender, state) = watch::channel(ServerState::PreInitializing);
     let (outcome_sender, outcome) = watch::channel(None);
-    let handle = ServerHandle { commands, state, outcome };
+    let logs = Arc::downgrade(&prepared.access_logs);
+    let handle = ServerHandle { commands, state, outcome, logs };
     let life = lifecycle::Lifecycle::new(
         loaded,
         options,
@@ -201,6 +204,13 @@ impl ServerHandle {
     /// Asks the server to end at once.
     pub fn stop(&self) {
         self.command(Command::Stop);
+    }
+
+    /// Opens the access log files anew, after they were moved away. Returns at once.
+    pub fn reopen_logs(&self) {
+        if let Some(logs) = self.logs.upgrade() {
+            logs.reopen();
+        }
     }
 
     fn command(&self, command: Command) {

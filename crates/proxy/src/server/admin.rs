@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::{Options, QUIT_DRAIN, ServerHandle, prepare::PreparedListener};
 use crate::{
-    access_log::AccessLogs,
     cli::{ENVOY_VERSION, VERSION},
     memory,
 };
@@ -24,11 +23,10 @@ pub(super) fn handles(
     listeners: &[PreparedListener],
     registry: &Registry,
     clusters: &Arc<ClusterManager>,
-    logs: &Arc<AccessLogs>,
     handle: &ServerHandle,
 ) -> AdminHandles {
-    let (clusters, logs) = (Arc::clone(clusters), Arc::clone(logs));
-    let (state, quit) = (handle.clone(), handle.clone());
+    let clusters = Arc::clone(clusters);
+    let (state, quit, logs) = (handle.clone(), handle.clone(), handle.clone());
     let node = node(loaded);
     AdminHandles {
         stats: registry.clone(),
@@ -52,7 +50,7 @@ pub(super) fn handles(
         state: Box::new(move || state.state()),
         memory: Box::new(memory::read),
         quit: Box::new(move || quit.drain(QUIT_DRAIN)),
-        reopen_logs: Box::new(move || logs.reopen()),
+        reopen_logs: Box::new(move || logs.reopen_logs()),
     }
 }
 

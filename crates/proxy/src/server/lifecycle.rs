@@ -83,7 +83,7 @@ impl Lifecycle {
         }
         let (admin_drain, signal) = Drain::new();
         if let Some(admin) = admin {
-            let handles = admin::handles(loaded, options, &listeners, registry, &clusters, &logs, handle);
+            let handles = admin::handles(loaded, options, &listeners, registry, &clusters, handle);
             let sinks =
                 admin.config.access_log.iter().filter_map(|log| logs.writer(log, Shard::MAIN)).collect();
             tracing::info!("admin address: {}", admin.local_address);
@@ -116,7 +116,7 @@ impl Lifecycle {
 
     async fn serve(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Result<(), RunError> {
         self.enter(ServerState::Initializing);
-        tracing::info!("all clusters are initialized; starting {} workers", self.workers.len());
+        tracing::info!("all clusters are initialized; starting workers: {}", self.workers.len());
         let mut threads = Vec::with_capacity(self.workers.len());
         for worker in self.workers.drain(..) {
             threads.push(worker.spawn()?);
@@ -127,7 +127,7 @@ impl Lifecycle {
         self.stats.workers_started(threads.len());
         self.enter(ServerState::Live);
         self.stats.flush();
-        tracing::info!("LIVE with {} workers", threads.len());
+        tracing::info!("LIVE");
         tokio::select! {
             command = commands.recv() => {
                 if let Some(Command::Drain(at_most)) = command {

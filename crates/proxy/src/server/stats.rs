@@ -60,9 +60,8 @@ impl ServerStats {
         {
             let _ = manager.counter(never);
         }
-        for never in ["total_listeners_warming", "total_filter_chains_draining"] {
-            manager.gauge(never).set(0.0);
-        }
+        manager.gauge("total_listeners_warming").set(0.0);
+        let _ = manager.gauge("total_filter_chains_draining");
         let certificates = listeners
             .iter()
             .filter_map(|listener| listener.tls.as_ref())
@@ -105,7 +104,6 @@ impl ServerStats {
         let listeners = self.connections.len();
         self.workers_started.set(1.0);
         self.listeners_active.set(to_f64(listeners as u64));
-        self.listeners_draining.set(0.0);
         self.listeners_created.increment((listeners * workers) as u64);
         self.initialization_time_ms.record(milliseconds(self.started.elapsed()));
     }
@@ -144,18 +142,16 @@ fn constants(server: &Scope, warnings: &[Warning], workers: usize) {
         server.gauge(name).set(to_f64(value));
     }
     // What there is none of: hot restart, dynamic configuration, stapled OCSP responses, a FIPS build, recorded look-ups.
-    for never in [
-        "hot_restart_epoch",
-        "parent_connections",
-        "stats_recent_lookups",
-        "seconds_until_first_ocsp_response_expiring",
-        "compilation_settings.fips_mode",
-    ] {
+    for never in
+        ["hot_restart_epoch", "parent_connections", "stats_recent_lookups", "compilation_settings.fips_mode"]
+    {
         server.gauge(never).set(0.0);
     }
-    for never in ["dynamic_unknown_fields", "wip_protos", "dropped_stat_flushes"] {
+    for never in ["dynamic_unknown_fields", "wip_protos"] {
         server.counter(never).increment(0);
     }
+    let _ =
+        (server.counter("dropped_stat_flushes"), server.gauge("seconds_until_first_ocsp_response_expiring"));
 }
 
 fn clusters(registry: &Registry, clusters: u64, workers: usize) {
@@ -182,7 +178,7 @@ fn runtime(scope: &Scope, runtime: &Runtime, warnings: &[Warning]) {
     keys.dedup();
     scope.gauge("num_keys").set(to_f64(keys.len() as u64));
     scope.gauge("num_layers").set(to_f64(runtime.layers.len() as u64));
-    scope.gauge("admin_overrides_active").set(0.0);
+    let _ = scope.gauge("admin_overrides_active");
     scope.gauge("deprecated_feature_seen_since_process_start").set(to_f64(deprecated));
     scope.counter("deprecated_feature_use").increment(deprecated);
     scope.counter("load_success").increment(1);
