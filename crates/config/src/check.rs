@@ -128,11 +128,6 @@ impl Checker<'_> {
             self.absent(plan, &at);
             return;
         }
-        if plan.deprecated && self.reported.insert(field.full_name().to_owned()) {
-            let warning = format!("{:?} is deprecated in Envoy's API", field.name());
-            self.issues.warning(self.places.locate(&at), WarningKind::Deprecated, warning);
-        }
-        let value = message.get_field(field);
         if is_ours
             && self.ignored == 0
             && let Support::Unsupported | Support::Guard = plan.support
@@ -142,6 +137,11 @@ impl Checker<'_> {
             unsupported(self.issues, self.places, self.options, &at, guards, message);
             return;
         }
+        if plan.deprecated && self.reported.insert(field.full_name().to_owned()) {
+            let warning = format!("{:?} is deprecated in Envoy's API", field.name());
+            self.issues.warning(self.places.locate(&at), WarningKind::Deprecated, warning);
+        }
+        let value = message.get_field(field);
         if let Some(rules) = &plan.rules {
             self.broken(rules, &value, &at);
             if rules.skips_content() {

@@ -229,7 +229,16 @@ fn shorten(path: &str) -> std::borrow::Cow<'_, str> {
     if path.len() <= LONGEST {
         return path.into();
     }
-    match path.rmatch_indices('.').nth(SEGMENTS - 1).and_then(|(dot, _)| path.get(dot + 1..)) {
+    let mut quoted = false;
+    let dots: Vec<usize> = path
+        .char_indices()
+        .filter_map(|(at, letter)| {
+            // The key of a map stands in quotes and may have dots of its own.
+            quoted ^= letter == '"';
+            (letter == '.' && !quoted).then_some(at)
+        })
+        .collect();
+    match dots.iter().rev().nth(SEGMENTS - 1).and_then(|dot| path.get(dot + 1..)) {
         Some(end) => format!("…{end}").into(),
         None => path.into(),
     }

@@ -154,29 +154,37 @@ fn read<'t>(
     if issues.has_errors() {
         return None;
     }
-    let messages: Vec<DynamicMessage> =
-        trees.iter().map(|(name, tree)| walk(&descriptor, tree, name, options, issues)).collect();
+    let mut merged: Option<DynamicMessage> = None;
+    let mut too_deep_to_merge = false;
+    for (name, tree) in &trees {
+        let message = walk(&descriptor, merged.as_ref(), tree, name, options, issues);
+        merged = match merged.take() {
+            None => Some(message),
+            Some(base) => merge(&descriptor, &base, &message),
+        };
+        too_deep_to_merge |= merged.is_none();
+    }
     if issues.has_error_of(ErrorKind::Limit) {
         return None;
     }
     let places = Places::new(trees, options.limits.nodes);
-    let Some(message) = merge(&descriptor, messages) else {
+    if too_deep_to_merge {
         too_deep(issues, &places);
         return None;
-    };
+    }
+    let message = merged.unwrap_or_else(|| DynamicMessage::new(descriptor));
     check(&message, &places, options, issues);
     Some(Read { message, places })
 }
 
 /// Protobuf defines merging as decoding one encoded message after the other.
-fn merge(descriptor: &MessageDescriptor, mut messages: Vec<DynamicMessage>) -> Option<DynamicMessage> {
-    if messages.len() == 1 {
-        return messages.pop();
-    }
-    let mut bytes = Vec::new();
-    for message in &messages {
-        message.encode(&mut bytes).ok()?;
-    }
+fn merge(
+    descriptor: &MessageDescriptor,
+    base: &DynamicMessage,
+    over: &DynamicMessage,
+) -> Option<DynamicMessage> {
+    let mut bytes = base.encode_to_vec();
+    over.encode(&mut bytes).ok()?;
     DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).ok()
 }
 

@@ -74,6 +74,8 @@ fn mark_of(span: &Span) -> Mark {
 struct Open<'t> {
     mark: Mark,
     anchor: usize,
+    /// How many levels the deepest of its values has so far.
+    height: usize,
     content: Content<'t>,
 }
 
@@ -89,11 +91,18 @@ struct Key<'t> {
     ignored: bool,
 }
 
+/// The value of an anchor. Its height is kept because aliases in anchors in aliases would otherwise build a value that
+/// is too deep to be walked, or only dropped, without running out of stack.
+struct Anchored<'t> {
+    node: Rc<Node<'t>>,
+    height: usize,
+}
+
 struct Builder<'t, 'l> {
     limits: &'l Limits,
     nodes: usize,
     open: Vec<Open<'t>>,
-    anchors: HashMap<usize, Rc<Node<'t>>>,
+    anchors: HashMap<usize, Anchored<'t>>,
     root: Option<Node<'t>>,
 }
 
@@ -106,7 +115,7 @@ impl<'t> Builder<'t, '_> {
                 let quoted = style != ScalarStyle::Plain || tag.as_deref().is_some_and(is_non_specific);
                 let ignored = tag.as_deref().is_some_and(is_ignore);
                 let node = Node { mark, value: Value::Scalar(Scalar { text, quoted }) };
-                self.complete(node, anchor, ignored)
+                self.complete(node, anchor, 0, ignored)
             }
             Event::SequenceStart(_, anchor, _) => self.start(mark, anchor, Content::List(Vec::new())),
             Event::MappingStart(_, anchor, _) => {
@@ -118,15 +127,19 @@ impl<'t> Builder<'t, '_> {
                     Content::List(items) => Value::List(items),
                     Content::Map { entries, .. } => Value::Map(entries),
                 };
-                self.complete(Node { mark: open.mark, value }, open.anchor, false)
+                self.complete(Node { mark: open.mark, value }, open.anchor, open.height + 1, false)
             }
             Event::Alias(id) => {
                 self.count(mark)?;
                 let Some(target) = self.anchors.get(&id) else {
                     return Err(ParseError::syntax(mark, "an anchor cannot contain an alias for itself"));
                 };
-                let value = Value::Shared(Rc::clone(target));
-                self.complete(Node { mark, value }, 0, false)
+                let height = target.height;
+                if self.open.len() + height > self.limits.depth {
+                    return Err(too_deep(mark, self.limits));
+                }
+                let value = Value::Shared(Rc::clone(&target.node));
+                self.complete(Node { mark, value }, 0, height, false)
             }
             Event::DocumentStart(..) if self.root.is_some() => Err(ParseError::syntax(
                 mark,
@@ -149,17 +162,26 @@ impl<'t> Builder<'t, '_> {
         if self.open.len() >= self.limits.depth {
             return Err(too_deep(mark, self.limits));
         }
-        self.open.push(Open { mark, anchor, content });
+        self.open.push(Open { mark, anchor, height: 0, content });
         Ok(())
     }
 
-    fn complete(&mut self, node: Node<'t>, anchor: usize, ignored: bool) -> Result<(), ParseError> {
+    fn complete(
+        &mut self,
+        node: Node<'t>,
+        anchor: usize,
+        height: usize,
+        ignored: bool,
+    ) -> Result<(), ParseError> {
+        if let Some(parent) = self.open.last_mut() {
+            parent.height = parent.height.max(height);
+        }
         let node = if anchor == 0 {
             node
         } else {
             let mark = node.mark;
             let shared = Rc::new(node);
-            self.anchors.insert(anchor, Rc::clone(&shared));
+            self.anchors.insert(anchor, Anchored { node: Rc::clone(&shared), height });
             Node { mark, value: Value::Shared(shared) }
         };
         match self.open.last_mut().map(|open| &mut open.content) {

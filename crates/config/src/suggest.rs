@@ -2,13 +2,15 @@
 
 /// The text to append to an error, empty if nothing is close.
 pub(crate) fn did_you_mean<'c>(found: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
-    match closest(found, candidates) {
-        Some(word) => format!(" (did you mean {word:?}?)"),
-        None => String::new(),
-    }
+    in_words(closest(found, candidates))
 }
 
-fn closest<'c>(found: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn in_words(closest: Option<&str>) -> String {
+    closest.map(|word| format!(" (did you mean {word:?}?)")).unwrap_or_default()
+}
+
+/// The candidate that is closest to what was found, if it is close at all.
+pub(crate) fn closest<'c>(found: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     /// Longer words are not compared, because the comparison takes the product of the lengths.
     const LONGEST: usize = 200;
     if found.len() > LONGEST {

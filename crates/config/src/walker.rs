@@ -15,19 +15,20 @@ use crate::{
     model::Place,
     path::Path,
     source::LoadOptions,
-    suggest::did_you_mean,
+    suggest::{closest, in_words},
     tree::{Entry, Mark, Node, Value as Written},
 };
 
 mod any;
 mod scalar;
-#[cfg(test)]
-mod tests;
 mod well_known;
 
 /// Reads `node` as a message of the type `descriptor`. What is wrong goes to `issues`.
+///
+/// The message will be merged over `base`, so the elements of a list are counted from the end of the list there.
 pub(crate) fn walk(
     descriptor: &MessageDescriptor,
+    base: Option<&DynamicMessage>,
     node: &Node<'_>,
     source: &Arc<str>,
     options: &LoadOptions<'_>,
@@ -39,13 +40,12 @@ pub(crate) fn walk(
         options,
         issues,
         json,
-        depth: 0,
         alias_nodes: 0,
         aliases: 0,
         stopped: false,
         fields: Vec::new(),
     };
-    let read = walker.message(descriptor, node, &Path::ROOT);
+    let read = walker.message(descriptor, node, &Path::ROOT, base);
     read.unwrap_or_else(|| DynamicMessage::new(descriptor.clone()))
 }
 
@@ -55,7 +55,6 @@ struct Walker<'w> {
     issues: &'w mut Issues,
     /// The source is a JSON file, where a number with a fraction is a number also in a `Struct`.
     json: bool,
-    depth: usize,
     /// How many values have been visited through aliases.
     alias_nodes: usize,
     /// How many aliases lead to the current value.
@@ -103,36 +102,45 @@ impl Walker<'_> {
     }
 
     /// Reads one value that is neither a list nor a map of its field. The only way from a message to what is in it,
-    /// so depth and repetition are counted here.
-    fn value(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
+    /// so repetition is counted here.
+    fn value(
+        &mut self,
+        kind: &Kind,
+        node: &Node<'_>,
+        path: &Path<'_>,
+        base: Option<&DynamicMessage>,
+    ) -> Option<Value> {
         if self.stopped {
             return None;
         }
         let aliased = usize::from(matches!(node.value, Written::Shared(_)));
         self.aliases += aliased;
-        self.depth += 1;
         self.alias_nodes += usize::from(self.aliases > 0);
-        let limits = &self.options.limits;
-        let exceeded = if self.depth > limits.depth {
-            Some(format!("nested more than {} levels deep", limits.depth))
-        } else if self.alias_nodes > limits.alias_nodes {
-            Some(format!("the aliases stand for more than {} values", limits.alias_nodes))
-        } else {
-            None
-        };
-        let value = if let Some(message) = exceeded {
-            self.stopped = true;
-            self.error(node.mark, path, ErrorKind::Limit, message);
+        let value = if self.alias_nodes > self.options.limits.alias_nodes {
+            self.stop(node.mark, path);
             None
         } else {
             match kind {
-                Kind::Message(descriptor) => self.message(descriptor, node, path).map(Value::Message),
+                Kind::Message(descriptor) => self.message(descriptor, node, path, base).map(Value::Message),
                 scalar => self.scalar(scalar, node, path),
             }
         };
-        self.depth -= 1;
         self.aliases -= aliased;
         value
+    }
+
+    /// Ends the reading of a text that says little many times over.
+    fn stop(&mut self, mark: Mark, path: &Path<'_>) {
+        if !self.stopped {
+            self.stopped = true;
+            let most = self.options.limits.alias_nodes;
+            self.error(
+                mark,
+                path,
+                ErrorKind::Limit,
+                format!("the aliases stand for more than {most} values"),
+            );
+        }
     }
 
     fn scalar(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
@@ -156,6 +164,7 @@ impl Walker<'_> {
         descriptor: &MessageDescriptor,
         node: &Node<'_>,
         path: &Path<'_>,
+        base: Option<&DynamicMessage>,
     ) -> Option<DynamicMessage> {
         if descriptor.package_name() == "google.protobuf" && descriptor.name() != "Empty" {
             return self.well_known(descriptor, node, path);
@@ -164,7 +173,7 @@ impl Walker<'_> {
             self.expected(&format!("a map with the fields of {}", descriptor.full_name()), node, path);
             return None;
         };
-        Some(self.fields(descriptor, entries, path, Fields::OfMessage))
+        Some(self.fields(descriptor, entries, path, Fields::OfMessage { base }))
     }
 
     fn fields(
@@ -172,7 +181,7 @@ impl Walker<'_> {
         descriptor: &MessageDescriptor,
         entries: &[Entry<'_>],
         path: &Path<'_>,
-        fields: Fields,
+        fields: Fields<'_>,
     ) -> DynamicMessage {
         let mut message = DynamicMessage::new(descriptor.clone());
         let mut seen: Vec<(u32, &str)> = Vec::with_capacity(entries.len());
@@ -180,7 +189,7 @@ impl Walker<'_> {
             if self.stopped {
                 break;
             }
-            if fields == Fields::OfPayload && entry.key == "@type" {
+            if matches!(fields, Fields::OfPayload) && entry.key == "@type" {
                 continue;
             }
             let Some(field) = find_field(descriptor, &entry.key) else {
@@ -205,7 +214,14 @@ impl Walker<'_> {
                 self.error(entry.mark, path, ErrorKind::Type, both);
                 continue;
             }
-            if let Some(value) = self.field(&field, &entry.value, &path.field(field.name())) {
+            let earlier = match fields {
+                Fields::OfMessage { base: Some(base) } if base.has_field(&field) => {
+                    Some(base.get_field(&field))
+                }
+                Fields::OfMessage { .. } | Fields::OfPayload => None,
+            };
+            let at = path.field(field.name());
+            if let Some(value) = self.field(&field, &entry.value, &at, earlier.as_deref()) {
                 // A value is built by the descriptor of its field, so it fits.
                 let _ = message.try_set_field(&field, value);
             }
@@ -214,23 +230,30 @@ impl Walker<'_> {
         message
     }
 
-    fn field(&mut self, field: &FieldDescriptor, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
+    fn field(
+        &mut self,
+        field: &FieldDescriptor,
+        node: &Node<'_>,
+        path: &Path<'_>,
+        earlier: Option<&Value>,
+    ) -> Option<Value> {
         self.fields.push(field.clone());
         let value = if field.is_map() {
             self.map(field, node, path)
         } else if field.is_list() {
-            let mut items = Vec::new();
-            self.list(&field.kind(), node, path, &mut items);
-            Some(Value::List(items))
+            let earlier = earlier.and_then(Value::as_list).map_or(0, <[Value]>::len);
+            let mut list = List { kind: field.kind(), earlier, items: Vec::new() };
+            self.list(&mut list, node, path);
+            Some(Value::List(list.items))
         } else {
-            self.value(&field.kind(), node, path)
+            self.value(&field.kind(), node, path, earlier.and_then(Value::as_message))
         };
         self.fields.pop();
         value
     }
 
     /// Reads a list, a single value in its place, or nested lists.
-    fn list(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>, into: &mut Vec<Value>) {
+    fn list(&mut self, list: &mut List, node: &Node<'_>, path: &Path<'_>) {
         if self.stopped {
             return;
         }
@@ -240,21 +263,19 @@ impl Walker<'_> {
                 self.aliases += aliased;
                 self.alias_nodes += if self.aliases > 0 { items.len() + 1 } else { 0 };
                 if self.alias_nodes > self.options.limits.alias_nodes {
-                    self.stopped = true;
-                    let message =
-                        format!("the aliases stand for more than {} values", self.options.limits.alias_nodes);
-                    self.error(node.mark, path, ErrorKind::Limit, message);
+                    self.stop(node.mark, path);
                 }
                 for item in items {
-                    self.list(kind, item, path, into);
+                    self.list(list, item, path);
                 }
                 self.aliases -= aliased;
             }
             _ if node.is_null() => {}
             _ => {
-                let value = self.value(kind, node, &path.index(into.len()));
+                let at = path.index(list.earlier + list.items.len());
+                let value = self.value(&list.kind, node, &at, None);
                 // An element that could not be read keeps its place, so that the indices of the others stay true.
-                into.push(value.unwrap_or_else(|| Value::default_value(kind)));
+                list.items.push(value.unwrap_or_else(|| Value::default_value(&list.kind)));
             }
         }
     }
@@ -282,7 +303,7 @@ impl Walker<'_> {
             let value = if entry.value.is_null() && !takes_null(&value_field) {
                 Some(Value::default_value(&kind))
             } else {
-                self.value(&kind, &entry.value, &at)
+                self.value(&kind, &entry.value, &at, None)
             };
             if let Some(value) = value
                 && map.insert(key, value).is_some()
@@ -300,15 +321,19 @@ impl Walker<'_> {
 
     fn unknown_field(&mut self, descriptor: &MessageDescriptor, entry: &Entry<'_>, path: &Path<'_>) {
         let names: Vec<FieldDescriptor> = descriptor.fields().collect();
-        let suggestion = did_you_mean(&entry.key, names.iter().map(FieldDescriptor::name));
+        let meant = closest(&entry.key, names.iter().map(FieldDescriptor::name));
+        let suggestion = in_words(meant);
         let message = format!("unknown field {:?} in {}{suggestion}", entry.key, descriptor.full_name());
         let place = self.place(entry.mark, path);
         if self.options.allow_unknown_static_fields {
             self.issues.warning(place, WarningKind::Unknown, message);
-        } else {
-            self.issues.mark_unread(path.field(&entry.key).to_string());
-            self.issues.error(place, ErrorKind::Unknown, message);
+            return;
         }
+        // That the field that was meant is missing would be the same mistake told twice.
+        for name in [Some(&*entry.key), meant].into_iter().flatten() {
+            self.issues.mark_unread(path.field(name).to_string());
+        }
+        self.issues.error(place, ErrorKind::Unknown, message);
     }
 
     /// Gives an extension that is known by its name alone the type that its name stands for.
@@ -348,10 +373,19 @@ impl Walker<'_> {
     }
 }
 
+/// The elements of a list that have been read.
+struct List {
+    kind: Kind,
+    /// How many elements earlier sources put before these.
+    earlier: usize,
+    items: Vec<Value>,
+}
+
 /// Whose fields a map holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fields {
-    OfMessage,
+#[derive(Clone, Copy)]
+enum Fields<'b> {
+    /// Those of a message, with what earlier sources say about it.
+    OfMessage { base: Option<&'b DynamicMessage> },
     /// Those of a message in an `Any`, beside its `@type`.
     OfPayload,
 }

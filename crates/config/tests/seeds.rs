@@ -1,6 +1,8 @@
 //! The two files of the front proxy example load: our own of the same structure, and where they are at hand the
 //! originals, to the letter.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use nuncio_config::{

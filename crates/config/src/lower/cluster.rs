@@ -25,10 +25,11 @@ use nuncio_api::envoy::{
 };
 use prost_types::Any;
 
-use super::{Context, dns, endpoint, http_protocol, http_protocol::Common, is};
+use super::{Context, dns, endpoint, http_protocol, http_protocol::Common, is, type_name};
 use crate::{
     model::{self, ClusterDiscovery, DnsSettings, LeastRequest, LoadBalancing, Thresholds, UpstreamProtocol},
     path::Path,
+    support::{self, Support},
 };
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -177,14 +178,17 @@ fn cluster(context: &mut Context<'_>, at: &Path<'_>, message: Cluster) -> model:
     }
 }
 
-/// Leaving TLS out would send in plain text what was meant to be secret.
+/// TLS towards hosts is refused, because leaving it out would send in plain text what was meant to be secret.
 fn plain_text_only(context: &mut Context<'_>, at: &Path<'_>, socket: Option<TransportSocket>) {
     let Some(TransportSocket { name, config_type }) = socket else { return };
     let at = at.field("typed_config");
     match config_type {
         Some(ConfigType::TypedConfig(any)) if is::<RawBuffer>(&any) => {}
         Some(ConfigType::TypedConfig(any)) if !any.type_url.is_empty() => {
-            context.guard(&at, "a cluster can only be spoken to in plain text");
+            // Every other extension has been refused by the check before this.
+            if support::of_extension(type_name(&any)) == Support::Honoured {
+                context.error(&at, format!("{} is not for clusters", type_name(&any)));
+            }
         }
         _ => context.error(&at, format!("is required: nothing is known by the name {name:?} alone")),
     }

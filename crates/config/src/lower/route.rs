@@ -84,9 +84,17 @@ fn report(context: &mut Context<'_>, at: &Path<'_>, error: &router::BuildError, 
             | BuildErrorKind::StatusOutOfRange { .. },
         ) => {}
         (router::Place::Domain(index), _) => context.error(&host.field("domains").index(index), message),
-        (router::Place::Route(index), _) => {
+        (router::Place::Route(index), kind) => {
             let origin = origins.get(error.virtual_host).and_then(|routes| routes.get(index));
-            context.error(&host.field("routes").index(origin.copied().unwrap_or(index)), message);
+            let routes = host.field("routes");
+            let route = routes.index(origin.copied().unwrap_or(index));
+            match kind {
+                BuildErrorKind::BodyTooLong { length, most } => {
+                    let message = format!("has {length} bytes; at most {most} may be sent");
+                    context.error(&route.field("direct_response").field("body"), message);
+                }
+                _ => context.error(&route, message),
+            }
         }
         _ => context.error(&host, message),
     }

@@ -26,6 +26,7 @@ pub(super) fn layered(context: &mut Context<'_>, at: &Path<'_>, message: Layered
     let LayeredRuntime { layers } = message;
     let at = at.field("layers");
     let mut lowered: Vec<model::RuntimeLayer> = Vec::with_capacity(layers.len());
+    let mut admin_layer = false;
     for (index, layer) in layers.into_iter().enumerate() {
         let at = at.index(index);
         let RuntimeLayer { name, layer_specifier } = layer;
@@ -33,6 +34,12 @@ pub(super) fn layered(context: &mut Context<'_>, at: &Path<'_>, message: Layered
             context.error(&at.field("name"), format!("another layer is named {name:?}"));
         }
         let mut entries = BTreeMap::new();
+        if matches!(layer_specifier, Some(LayerSpecifier::AdminLayer(_))) {
+            if admin_layer {
+                context.error(&at.field("admin_layer"), "there is another admin layer already");
+            }
+            admin_layer = true;
+        }
         match layer_specifier {
             Some(LayerSpecifier::StaticLayer(values)) => {
                 flatten(context, &at.field("static_layer"), values, "", &mut entries);

@@ -11,6 +11,7 @@ use crate::{
     tree::{Entry, Node},
 };
 
+/// They stand for a message of another type and are no types of their own here.
 const TYPED_STRUCTS: [&str; 2] = ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"];
 
 /// An `Any` of the type `type_name` with the encoded payload.
@@ -45,11 +46,12 @@ impl Walker<'_> {
             );
             return None;
         };
-        let descriptor = self.type_of(type_entry, path)?;
         let rest: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key != "@type").collect();
-        if TYPED_STRUCTS.contains(&descriptor.full_name()) {
+        let type_url = type_entry.value.scalar().map(|scalar| &*scalar.text).unwrap_or_default();
+        if type_url.rsplit('/').next().is_some_and(|name| TYPED_STRUCTS.contains(&name)) {
             return self.typed_struct(any, node, &rest, path);
         }
+        let descriptor = self.type_of(type_entry, path)?;
         let payload = if is_shown_as_value(&descriptor) {
             self.payload_in_value(&descriptor, node, &rest, path)?
         } else {
@@ -101,7 +103,7 @@ impl Walker<'_> {
             self.unread(node.mark, path, message);
             return None;
         };
-        self.message(descriptor, &entry.value, &path.field("value"))
+        self.message(descriptor, &entry.value, &path.field("value"), None)
     }
 
     /// A struct in the place of a message of the type that it names.
@@ -122,7 +124,7 @@ impl Walker<'_> {
         }
         let descriptor = self.type_of(type_entry, path)?;
         let payload = match rest.iter().find(|entry| entry.key == "value") {
-            Some(entry) => self.message(&descriptor, &entry.value, path)?,
+            Some(entry) => self.message(&descriptor, &entry.value, path, None)?,
             None => DynamicMessage::new(descriptor.clone()),
         };
         Some(packed(any, descriptor.full_name(), payload.encode_to_vec()))

@@ -32,7 +32,9 @@ impl Walker<'_> {
                 Some(with(descriptor, [("value", value)]))
             }
             _ => match node.entries() {
-                Some(entries) => Some(self.fields(descriptor, entries, path, Fields::OfMessage)),
+                Some(entries) => {
+                    Some(self.fields(descriptor, entries, path, Fields::OfMessage { base: None }))
+                }
                 None => {
                     self.expected(
                         &format!("a map with the fields of {}", descriptor.full_name()),
@@ -149,7 +151,7 @@ impl Walker<'_> {
         let values = items
             .iter()
             .enumerate()
-            .filter_map(|(index, item)| self.value(&kind, item, &path.index(index)))
+            .filter_map(|(index, item)| self.value(&kind, item, &path.index(index), None))
             .collect();
         Some(with(descriptor, [("values", Value::List(values))]))
     }

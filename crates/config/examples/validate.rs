@@ -1,0 +1,39 @@
+//! Loads the files that are named on the command line, the later ones merged over the first, and prints what is wrong.
+//!
+//! ```text
+//! cargo run -p nuncio-config --example validate -- fixtures/config/front-envoy.yaml
+//! ```
+
+use std::process::ExitCode;
+
+use nuncio_config::{LoadOptions, Source, load};
+
+fn main() -> ExitCode {
+    let mut sources = Vec::new();
+    for name in std::env::args().skip(1) {
+        match std::fs::read_to_string(&name) {
+            Ok(text) => sources.push(Source::new(name, text)),
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    match load(&sources, &LoadOptions::default()) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                println!("warning: {warning}");
+            }
+            println!(
+                "{} listeners, {} clusters",
+                loaded.bootstrap.listeners.len(),
+                loaded.bootstrap.clusters.len()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::FAILURE
+        }
+    }
+}
