@@ -74,10 +74,12 @@ impl State {
     }
 
     fn http1(pool: &Arc<http1::Pool>, request: Request<Body>) -> Self {
-        match pool.checkout(request) {
-            Ok(http1::Checkout::Ready(lease, request)) => Self::begin_http1(lease, request),
-            Ok(http1::Checkout::Wait(waiting)) => Self::Http1Waiting(waiting),
-            Err(kind) => Self::failed(kind, pool.handle().host.description.address),
+        match pool.take_idle() {
+            Some(lease) => Self::begin_http1(lease, request),
+            None => pool.wait(request).map_or_else(
+                |kind| Self::failed(kind, pool.handle().host.description.address),
+                Self::Http1Waiting,
+            ),
         }
     }
 
@@ -90,16 +92,18 @@ impl State {
         let pool = Arc::clone(slot.pool());
         match http2::Exchange::begin(slot, request) {
             Ok(exchange) => Self::Http2(exchange),
-            Err(http2::NotBegun::Unsent(request)) => Self::http2(&pool, request),
+            Err(http2::NotBegun::Unsent(request)) => Self::http2(&pool, *request),
             Err(http2::NotBegun::Failed(kind)) => Self::failed(kind, pool.handle().host.description.address),
         }
     }
 
     fn http2(pool: &Arc<http2::Pool>, request: Request<Body>) -> Self {
-        match pool.checkout(request) {
-            Ok(http2::Checkout::Ready(slot, request)) => Self::begin_http2(slot, request),
-            Ok(http2::Checkout::Wait(waiting)) => Self::Http2Waiting(waiting),
-            Err(kind) => Self::failed(kind, pool.handle().host.description.address),
+        match pool.take_slot() {
+            Some(slot) => Self::begin_http2(slot, request),
+            None => pool.wait(request).map_or_else(
+                |kind| Self::failed(kind, pool.handle().host.description.address),
+                Self::Http2Waiting,
+            ),
         }
     }
 }
@@ -119,7 +123,7 @@ impl Future for ResponseFuture {
                         http1::Outcome::Failed(kind) => {
                             return self.finish(Err(UpstreamError::sent(kind, host)));
                         }
-                        http1::Outcome::Unsent(request) => State::http1(exchange.pool(), request),
+                        http1::Outcome::Unsent(request) => State::http1(exchange.pool(), *request),
                     }
                 }
                 State::Http1Waiting(waiting) => {

@@ -153,20 +153,16 @@ mod tests {
 
     #[test]
     fn refresh_follows_the_rate_the_ttl_and_the_jitter() {
-        fn check(settings: DnsSettings, ttl: Option<u64>, random: u64, expected: u64) {
-            assert_eq!(
-                refresh_interval(&settings, ttl.map(ms), random),
-                ms(expected),
-                "{settings:?} {ttl:?}"
-            );
+        fn check(settings: &DnsSettings, ttl: Option<u64>, random: u64, expected: u64) {
+            assert_eq!(refresh_interval(settings, ttl.map(ms), random), ms(expected), "{settings:?} {ttl:?}");
         }
         let default = DnsSettings::default();
-        check(default.clone(), Some(1000), 7, 5000);
+        check(&default, Some(1000), 7, 5000);
         let respect = DnsSettings { respect_ttl: true, ..default.clone() };
-        check(respect.clone(), Some(1000), 7, 1000);
-        check(respect.clone(), Some(0), 7, 5000);
-        check(respect, None, 7, 5000);
-        check(DnsSettings { jitter: ms(100), ..default }, None, 142, 5042);
+        check(&respect, Some(1000), 7, 1000);
+        check(&respect, Some(0), 7, 5000);
+        check(&respect, None, 7, 5000);
+        check(&DnsSettings { jitter: ms(100), ..default }, None, 142, 5042);
     }
 
     proptest! {

@@ -31,6 +31,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
+    #[expect(clippy::vec_box, reason = "a connection is large, and moves in and out with each request")]
     idle: Vec<Box<Connection>>,
     waiters: VecDeque<oneshot::Sender<Result<Lease, Kind>>>,
     /// Connections that are being opened.
@@ -45,12 +46,6 @@ struct State {
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     connection: Option<Box<Connection>>,
-}
-
-/// What a request gets from the pool.
-pub(crate) enum Checkout {
-    Ready(Lease, Request<Body>),
-    Wait(Box<Waiting>),
 }
 
 /// A request that waits for a connection: the first to be opened or to become idle.
@@ -75,22 +70,8 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection for `request`, or a place in the queue for one.
-    pub(crate) fn checkout(self: &Arc<Self>, request: Request<Body>) -> Result<Checkout, Kind> {
-        if let Some(lease) = self.take_idle() {
-            return Ok(Checkout::Ready(lease, request));
-        }
-        let pending = PendingRequest::begin(&self.handle).ok_or(Kind::Overflow)?;
-        let (sender, receiver) = oneshot::channel();
-        let mut state = self.lock();
-        state.waiters.push_back(sender);
-        self.connect_for_waiters(&mut state);
-        drop(state);
-        let waiting = Waiting { receiver, pool: Arc::clone(self), pending, request: Some(request) };
-        Ok(Checkout::Wait(Box::new(waiting)))
-    }
-
-    fn take_idle(self: &Arc<Self>) -> Option<Lease> {
+    /// An idle connection.
+    pub(crate) fn take_idle(self: &Arc<Self>) -> Option<Lease> {
         loop {
             let connection = self.lock().idle.pop()?;
             let mut lease = Lease { pool: Arc::clone(self), connection: Some(connection) };
@@ -98,6 +79,17 @@ impl Pool {
                 return Some(lease);
             }
         }
+    }
+
+    /// A place in the queue for a connection; fails where the queue is full.
+    pub(crate) fn wait(self: &Arc<Self>, request: Request<Body>) -> Result<Box<Waiting>, Kind> {
+        let pending = PendingRequest::begin(&self.handle).ok_or(Kind::Overflow)?;
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        state.waiters.push_back(sender);
+        self.connect_for_waiters(&mut state);
+        drop(state);
+        Ok(Box::new(Waiting { receiver, pool: Arc::clone(self), pending, request: Some(request) }))
     }
 
     /// Opens as many connections as requests wait for, as far as the circuit breaker allows. The first connection to

@@ -42,12 +42,6 @@ struct State {
     draining: bool,
 }
 
-/// What a request gets from the pool.
-pub(crate) enum Checkout {
-    Ready(Slot, Request<Body>),
-    Wait(Box<Waiting>),
-}
-
 /// A request that waits for a connection to be opened, or for a stream to end.
 pub(crate) struct Waiting {
     receiver: oneshot::Receiver<Result<Slot, Kind>>,
@@ -70,19 +64,20 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A stream for `request`, or a place in the queue for one.
-    pub(crate) fn checkout(self: &Arc<Self>, request: Request<Body>) -> Result<Checkout, Kind> {
-        if let Some(slot) = self.reserve(&mut self.lock()) {
-            return Ok(Checkout::Ready(slot, request));
-        }
+    /// A stream, if there is one to spare.
+    pub(crate) fn take_slot(self: &Arc<Self>) -> Option<Slot> {
+        self.reserve(&mut self.lock())
+    }
+
+    /// A place in the queue for a stream; fails where the queue is full.
+    pub(crate) fn wait(self: &Arc<Self>, request: Request<Body>) -> Result<Box<Waiting>, Kind> {
         let pending = PendingRequest::begin(&self.handle).ok_or(Kind::Overflow)?;
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         state.waiters.push_back(sender);
         self.connect_for_waiters(&mut state);
         drop(state);
-        let waiting = Waiting { receiver, pool: Arc::clone(self), pending, request: Some(request) };
-        Ok(Checkout::Wait(Box::new(waiting)))
+        Ok(Box::new(Waiting { receiver, pool: Arc::clone(self), pending, request: Some(request) }))
     }
 
     /// A stream on a connection that has one to spare. Connections that take no more are forgotten: they end with

@@ -16,7 +16,7 @@ use crate::{
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const FAST: Duration = Duration::from_millis(20);
 
-fn by_name(server: &NameServer, names: &[(&str, u16)], settings: DnsSettings) -> model::Cluster {
+fn by_name(server: &NameServer, names: &[(&str, u16)], settings: &DnsSettings) -> model::Cluster {
     let resolver =
         DnsResolver { servers: vec![server.address], no_default_search_domain: true, use_tcp: false };
     let resolver = settings.resolver.clone().unwrap_or(resolver);
@@ -26,7 +26,7 @@ fn by_name(server: &NameServer, names: &[(&str, u16)], settings: DnsSettings) ->
         .collect();
     model::Cluster {
         name: "c".to_owned(),
-        discovery: ClusterDiscovery::StrictDns(DnsSettings { resolver: Some(resolver), ..settings }),
+        discovery: ClusterDiscovery::StrictDns(DnsSettings { resolver: Some(resolver), ..settings.clone() }),
         endpoints: vec![LocalityEndpoints { endpoints, ..LocalityEndpoints::default() }],
         ..model::Cluster::default()
     }
@@ -48,7 +48,7 @@ async fn until_hosts(fixture: &Fixture, expected: &[&str]) {
 async fn hosts_come_and_go_with_the_answers() {
     let server = NameServer::new(false).await;
     server.addresses("s.test", &["127.0.0.1", "127.0.0.2", "127.0.0.2"]);
-    let fixture = start(by_name(&server, &[("s.test", 80)], fast())).await;
+    let fixture = start(by_name(&server, &[("s.test", 80)], &fast())).await;
     assert_eq!(hosts(&fixture), ["127.0.0.1", "127.0.0.2"]);
     fixture.assert_stats(&[
         ("membership_change", 1),
@@ -78,7 +78,7 @@ async fn hosts_come_and_go_with_the_answers() {
 async fn an_empty_answer_empties_and_a_failure_does_not() {
     let server = NameServer::new(false).await;
     server.addresses("s.test", &["127.0.0.1"]);
-    let fixture = start(by_name(&server, &[("s.test", 80)], fast())).await;
+    let fixture = start(by_name(&server, &[("s.test", 80)], &fast())).await;
     server.say("s.test", Says::Failure);
     eventually("two failures", || fixture.counter("update_failure") >= 2).await;
     assert_eq!(hosts(&fixture), ["127.0.0.1"]);
@@ -103,7 +103,7 @@ async fn each_name_is_asked_for_by_itself() {
     server.addresses("b.test", &["127.0.0.2"]);
     server.say("silent.test", Says::Nothing);
     let names = [("silent.test", 80), ("a.test", 80), ("b.test", 80), ("127.0.0.9", 80)];
-    let mut settings = by_name(&server, &names, fast());
+    let mut settings = by_name(&server, &names, &fast());
     settings.endpoints[0].endpoints[2].weight = 5;
     // The cluster is ready with the first answer, whatever else never comes.
     let started = Instant::now();
@@ -128,7 +128,7 @@ async fn check_family(family: DnsLookupFamily, v4: &[&str], v6: &[&str], asked: 
         refresh_rate: Duration::from_secs(60),
         ..DnsSettings::default()
     };
-    let fixture = start(by_name(&server, &[("s.test", 80)], settings)).await;
+    let fixture = start(by_name(&server, &[("s.test", 80)], &settings)).await;
     assert_eq!(hosts(&fixture), found, "{family:?} {v4:?} {v6:?}");
     let mut families: Vec<_> = server.asked().into_iter().map(|(_, v6)| v6).collect();
     if family == DnsLookupFamily::All {
@@ -156,7 +156,7 @@ async fn a_short_time_to_live_is_respected_if_configured() {
     server.set_ttl(1);
     let slow = DnsSettings { refresh_rate: Duration::from_secs(60), respect_ttl: true, ..fast() };
     let started = Instant::now();
-    let fixture = start(by_name(&server, &[("s.test", 80)], slow)).await;
+    let fixture = start(by_name(&server, &[("s.test", 80)], &slow)).await;
     eventually("the second question", || fixture.counter("update_attempt") == 2).await;
     assert!((900..1900).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
@@ -168,7 +168,7 @@ async fn tcp_is_used_if_configured() {
     let resolver =
         DnsResolver { servers: vec![server.address], use_tcp: true, no_default_search_domain: true };
     let settings = DnsSettings { resolver: Some(resolver), ..fast() };
-    let fixture = start(by_name(&server, &[("s.test", 80)], settings)).await;
+    let fixture = start(by_name(&server, &[("s.test", 80)], &settings)).await;
     assert_eq!(hosts(&fixture), ["127.0.0.1"]);
 }
 
@@ -177,7 +177,7 @@ async fn the_default_resolver_serves_clusters_without_one_and_knows_the_hosts_fi
     let server = NameServer::new(false).await;
     server.addresses("s.test", &["127.0.0.7"]);
     let cluster = |name: &str, host: &str| {
-        let mut cluster = by_name(&server, &[(host, 80)], fast());
+        let mut cluster = by_name(&server, &[(host, 80)], &fast());
         cluster.name = name.to_owned();
         cluster.discovery = ClusterDiscovery::StrictDns(fast());
         cluster
@@ -199,7 +199,7 @@ async fn nothing_is_ready_before_the_first_answer() {
     let server = NameServer::new(false).await;
     server.say("s.test", Says::Nothing);
     let registry = Registry::new(1);
-    let settings = by_name(&server, &[("s.test", 80)], fast());
+    let settings = by_name(&server, &[("s.test", 80)], &fast());
     let manager = ClusterManager::new(vec![settings], DnsResolver::default(), &registry);
     manager.start(&tokio::runtime::Handle::current());
     let early = tokio::time::timeout(Duration::from_millis(100), manager.initialized()).await;
@@ -214,7 +214,7 @@ async fn a_host_that_stays_keeps_its_connections_and_one_that_leaves_is_drained(
     let mut leaves = Origin::at(std::net::SocketAddr::from(([127, 0, 0, 2], port))).await;
     let server = NameServer::new(false).await;
     server.addresses("s.test", &["127.0.0.1", "127.0.0.2"]);
-    let fixture = start(by_name(&server, &[("s.test", port)], fast())).await;
+    let fixture = start(by_name(&server, &[("s.test", port)], &fast())).await;
     // Each host gets a request that hangs; the one that leaves also gets an idle connection.
     let requests = [0, 1, 2, 3].map(|_| tokio::spawn(fixture.cluster.request(get())));
     let mut staying = [stays.accept().await, stays.accept().await];

@@ -64,14 +64,12 @@ impl Peer2 {
     /// Sends and receives frames while `future` runs.
     pub(crate) async fn during<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = std::pin::pin!(future);
-        loop {
-            tokio::select! {
-                biased;
-                output = &mut future => return output,
-                stream = self.connection.accept() => {
-                    assert!(stream.is_none_or(|stream| stream.is_err()), "an unexpected stream");
-                    return within("the end", future).await;
-                }
+        tokio::select! {
+            biased;
+            output = &mut future => output,
+            stream = self.connection.accept() => {
+                assert!(stream.is_none_or(|stream| stream.is_err()), "an unexpected stream");
+                within("the end", future).await
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Clusters against real sockets on loopback.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod balancing;
 mod breakers;
 mod discovery;

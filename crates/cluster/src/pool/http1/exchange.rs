@@ -31,7 +31,7 @@ pub(crate) struct Exchange {
 pub(crate) enum Outcome {
     Response(Response<Body>),
     /// The host had closed the connection before anything was sent: try another one.
-    Unsent(Request<Body>),
+    Unsent(Box<Request<Body>>),
     Failed(Kind),
 }
 
@@ -123,7 +123,7 @@ impl Exchange {
             self.close();
             // A fresh connection that ends before the request is no accident of timing.
             return if self.reused {
-                Outcome::Unsent(request)
+                Outcome::Unsent(Box::new(request))
             } else {
                 self.handle().cell.rq_error.add();
                 Outcome::Failed(Kind::ConnectionTermination)

@@ -41,14 +41,14 @@ pub(super) struct Stream {
 /// Why an exchange does not begin.
 pub(crate) enum NotBegun {
     /// The connection has ended meanwhile: try another one.
-    Unsent(Request<Body>),
+    Unsent(Box<Request<Body>>),
     Failed(Kind),
 }
 
 impl Exchange {
     /// Begins to send. Fails where the circuit breaker for requests is open.
     pub(crate) fn begin(slot: Slot, mut request: Request<Body>) -> Result<Self, NotBegun> {
-        let Some(mut sender) = slot.sender() else { return Err(NotBegun::Unsent(request)) };
+        let Some(mut sender) = slot.sender() else { return Err(NotBegun::Unsent(Box::new(request))) };
         let Some(active) = ActiveRequest::begin(slot.handle()) else {
             return Err(NotBegun::Failed(Kind::Overflow));
         };
