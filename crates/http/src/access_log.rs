@@ -7,8 +7,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
-use nuncio_service::{LineSink, StreamInfo};
+use http::{HeaderMap, HeaderName, StatusCode, Version};
+use nuncio_service::{LineSink, LoggedRequest, StreamInfo};
 
 /// Envoy's default format.
 pub const DEFAULT_FORMAT: &str = concat!(
@@ -79,7 +79,7 @@ enum FieldName {
 /// What a line is made of.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
-    pub(crate) request: Option<&'a RequestRecord>,
+    pub(crate) request: Option<&'a LoggedRequest>,
     pub(crate) response: Option<(StatusCode, &'a HeaderMap)>,
     pub(crate) info: &'a StreamInfo,
     pub(crate) bytes_received: u64,
@@ -87,14 +87,14 @@ pub(crate) struct Record<'a> {
     pub(crate) duration: Duration,
 }
 
-/// The part of a request that the log may ask for, kept only where there is a log.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestRecord {
-    pub(crate) method: Method,
-    pub(crate) scheme: &'static str,
-    pub(crate) authority: String,
-    pub(crate) path: String,
-    pub(crate) headers: HeaderMap,
+impl Record<'_> {
+    fn cluster(&self) -> Option<&str> {
+        self.info.cluster.as_deref().or_else(|| self.request?.cluster.as_deref())
+    }
+
+    fn route_name(&self) -> Option<&str> {
+        self.info.route_name.as_deref().or_else(|| self.request?.route_name.as_deref())
+    }
 }
 
 /// All access logs of one connection manager.
@@ -199,7 +199,9 @@ impl Part {
         let tls = info.connection.tls.as_ref();
         let _infallible = match self {
             Self::Text(text) => line.write_str(text),
-            Self::Request(field) => field.write(line, |name| record.request.and_then(|r| name.of_request(r))),
+            Self::Request(field) => field.write(line, |name| {
+                record.request.and_then(|request| name.of_request(request, info.connection.scheme()))
+            }),
             Self::Response(field) => {
                 field.write(line, |name| record.response.and_then(|(_, headers)| name.of_headers(headers)))
             }
@@ -223,9 +225,9 @@ impl Part {
                 Some(host) => write!(line, "{host}"),
                 None => line.write_str("-"),
             },
-            Self::UpstreamCluster => or_dash(line, info.cluster.as_deref()),
+            Self::UpstreamCluster => or_dash(line, record.cluster()),
             Self::UpstreamFailure => or_dash(line, info.upstream_failure),
-            Self::RouteName => or_dash(line, info.route_name.as_deref()),
+            Self::RouteName => or_dash(line, record.route_name()),
             Self::RemoteAddress { port } => address(line, info.connection.remote_address, *port),
             Self::LocalAddress { port } => address(line, info.connection.local_address, *port),
             Self::ServerName => or_dash(line, tls.and_then(|tls| tls.server_name.as_deref())),
@@ -267,12 +269,12 @@ impl Field {
 }
 
 impl FieldName {
-    fn of_request<'a>(&self, request: &'a RequestRecord) -> Option<&'a str> {
+    fn of_request<'a>(&self, request: &'a LoggedRequest, scheme: &'static str) -> Option<&'a str> {
         match self {
             Self::Method => Some(request.method.as_str()),
             Self::Path => Some(request.path.as_str()),
             Self::Authority => Some(request.authority.as_str()).filter(|authority| !authority.is_empty()),
-            Self::Scheme => Some(request.scheme),
+            Self::Scheme => Some(scheme),
             Self::Header(_) => self.of_headers(&request.headers),
         }
     }

@@ -126,6 +126,9 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &
     if seen.remove {
         remove_from_request(headers, edge);
     }
+    if info.protocol == Version::HTTP_2 {
+        join_cookies(headers);
+    }
     if edge {
         let remote = info.connection.remote_address.ip();
         if rules.xff_num_trusted_hops == 0 {
@@ -186,6 +189,19 @@ fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName, &HeaderValue) -> b
         {
             headers.append(name.clone(), value);
         }
+    }
+}
+
+/// Makes one `cookie` header of the pieces that an HTTP/2 client may send (RFC 9113, 8.2.3), behind the others.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    if pieces.next().is_none() || pieces.next().is_none() {
+        return;
+    }
+    let pieces: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        retain(headers, |name, _| *name != header::COOKIE);
+        headers.append(header::COOKIE, joined);
     }
 }
 

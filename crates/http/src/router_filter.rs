@@ -107,6 +107,7 @@ impl Service<RoutedRequest> for RouterFilter {
             http.headers_mut().insert(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, timeout_ms);
         }
         info.cluster = Some(Arc::clone(cluster.name()));
+        info.log_head(&http);
         let timeouts = Timeouts::new(
             info.start,
             timeout,

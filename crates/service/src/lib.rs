@@ -21,7 +21,7 @@ pub use self::{
     drain::{Drain, DrainClosed, DrainEnded, DrainGuard, DrainHandle, DrainWait},
     flags::ResponseFlags,
     line_sink::LineSink,
-    stream_info::{RequestProgress, StreamInfo},
+    stream_info::{LoggedRequest, RequestProgress, StreamInfo},
 };
 
 /// Any error between two layers.

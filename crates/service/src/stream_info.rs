@@ -41,6 +41,39 @@ pub struct StreamInfo {
     pub progress: Option<Arc<RequestProgress>>,
     /// Whether the connection is to end with this stream.
     pub close_downstream: bool,
+    /// What the access log will say of the request; `None` where there is no log.
+    pub logged: Option<Arc<Mutex<LoggedRequest>>>,
+}
+
+/// What an access log may ask of a request, as it was when it went on. Shared with whoever writes the log, because
+/// a request that is given up takes its [`StreamInfo`] along.
+#[derive(Debug, Clone, Default)]
+pub struct LoggedRequest {
+    /// The method.
+    pub method: http::Method,
+    /// `:authority`, or the `Host` header.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The cluster that it went to.
+    pub cluster: Option<Arc<str>>,
+    /// The name of its route.
+    pub route_name: Option<Arc<str>>,
+}
+
+impl LoggedRequest {
+    /// Takes the head as it stands now.
+    pub fn take_head<B>(&mut self, http: &http::Request<B>) {
+        let uri = http.uri();
+        let host = http.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let authority = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
+        self.method = http.method().clone();
+        self.authority = authority.unwrap_or_default().to_owned();
+        self.path = uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
+        self.headers = http.headers().clone();
+    }
 }
 
 impl StreamInfo {
@@ -60,6 +93,17 @@ impl StreamInfo {
             upstream_service_time: None,
             progress: None,
             close_downstream: false,
+            logged: None,
+        }
+    }
+
+    /// Has the access log, if there is one, show the request as it stands now.
+    pub fn log_head<B>(&self, http: &http::Request<B>) {
+        if let Some(logged) = &self.logged {
+            let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
+            logged.take_head(http);
+            logged.cluster.clone_from(&self.cluster);
+            logged.route_name.clone_from(&self.route_name);
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use nuncio_service::{Connection, ResponseFlags};
 
 use super::*;
@@ -17,12 +17,12 @@ fn line(format: &str) -> String {
     info.upstream_host = Some("127.0.0.2:8080".parse().unwrap());
     let mut headers = HeaderMap::new();
     headers.insert("user-agent", HeaderValue::from_static("curl/7.88"));
-    let request = RequestRecord {
+    let request = LoggedRequest {
         method: Method::GET,
-        scheme: "http",
         authority: "example.com".to_owned(),
         path: "/a?b".to_owned(),
         headers,
+        ..LoggedRequest::default()
     };
     let mut response = HeaderMap::new();
     response.insert("x-envoy-upstream-service-time", HeaderValue::from_static("3"));

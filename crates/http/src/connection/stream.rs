@@ -4,7 +4,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -14,7 +14,9 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use nuncio_cluster::UpstreamError;
-use nuncio_service::{Body, BoxError, Drain, Request, RequestProgress, Response, ResponseFlags, StreamInfo};
+use nuncio_service::{
+    Body, BoxError, Drain, LoggedRequest, Request, RequestProgress, Response, ResponseFlags, StreamInfo,
+};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -23,13 +25,7 @@ use super::{
     refusal::{self, Refusal},
     state::ConnectionState,
 };
-use crate::{
-    access_log::{Record, RequestRecord},
-    headers,
-    local_reply::LocalReply,
-    router_filter::TimedOut,
-    stats::whole_ms,
-};
+use crate::{access_log::Record, headers, local_reply::LocalReply, router_filter::TimedOut, stats::whole_ms};
 
 /// The service that the codec calls, once per request.
 #[derive(Debug)]
@@ -59,7 +55,7 @@ pub(crate) struct Stream {
     protocol: Version,
     progress: Option<Arc<RequestProgress>>,
     /// Kept only where there is an access log.
-    request: Option<Box<RequestRecord>>,
+    logged: Option<Arc<Mutex<LoggedRequest>>>,
     /// The status and, where there is a log, the headers that were sent.
     response: Option<(StatusCode, HeaderMap)>,
     /// What the filters found out; the response brings it.
@@ -73,14 +69,16 @@ pub(crate) struct Stream {
     failed: bool,
 }
 
-pin_project! {
-    /// A response body on its way to the client.
-    #[derive(Debug)]
-    pub(crate) struct DownstreamBody {
-        #[pin]
-        body: Body,
-        stream: Option<Stream>,
-    }
+/// A response body on its way to the client.
+#[derive(Debug)]
+pub(crate) struct DownstreamBody {
+    body: Body,
+    stream: Option<Stream>,
+    /// How many bytes are still to come, where an HTTP/1 client was told their number.
+    left: Option<u64>,
+    /// The last bytes, held until the body has ended: the codec asks for no more once it has all it announced, and
+    /// an upstream stream that is dropped before its end would be reset.
+    last: Option<Frame<Bytes>>,
 }
 
 /// A request body on its way to the filters.
@@ -112,13 +110,10 @@ where
             }
             None => None,
         };
-        let (mut stream, request) = self.begin(start, request);
+        let (stream, request) = self.begin(start, request);
         if let Some(refusal) = refusal {
             let response = self.refuse(refusal, request.info, stream);
             return StreamFuture::Refused { response: Some(response) };
-        }
-        if !self.shared.access_log.is_empty() {
-            stream.request = Some(Box::new(record(&request, stream.connection.scheme())));
         }
         // The filters are always ready: what may have to wait (a connection, a circuit breaker) does so, or fails,
         // within the call.
@@ -159,13 +154,17 @@ impl<S> StreamService<S> {
         if version != Version::HTTP_2 && headers::connection_names(http.headers(), b"close") {
             info.close_downstream = true;
         }
+        if !self.shared.access_log.is_empty() {
+            info.logged = Some(Arc::default());
+            info.log_head(&http);
+        }
         let stream = Stream {
             shared: Arc::clone(&self.shared),
             state: Arc::clone(&self.state),
             start,
             protocol: version,
             progress: info.progress.clone(),
-            request: None,
+            logged: info.logged.clone(),
             response: None,
             info: None,
             connection: Arc::clone(&self.connection),
@@ -202,18 +201,6 @@ impl<S> StreamService<S> {
     }
 }
 
-fn record(request: &Request, scheme: &'static str) -> RequestRecord {
-    let uri = request.http.uri();
-    let host = request.http.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    RequestRecord {
-        method: request.http.method().clone(),
-        scheme,
-        authority: host.or_else(|| uri.authority().map(|a| a.as_str())).unwrap_or_default().to_owned(),
-        path: uri.path_and_query().map_or("", |path| path.as_str()).to_owned(),
-        headers: request.http.headers().clone(),
-    }
-}
-
 impl<F> Future for StreamFuture<F>
 where
     F: Future<Output = Result<Response, LocalReply>>,
@@ -247,12 +234,15 @@ impl Stream {
         if self.progress.as_ref().is_some_and(|progress| !progress.has_ended()) {
             self.shared.stats.downstream_rq_response_before_rq_complete.increment(1);
         }
-        let headers = if self.request.is_some() { http.headers().clone() } else { HeaderMap::new() };
+        let headers = if self.logged.is_some() { http.headers().clone() } else { HeaderMap::new() };
         self.response = Some((status, headers));
         self.info = Some(info);
         // The codec asks an empty body for nothing.
         self.complete = self.head || http.body().is_end_stream();
-        http.map(|body| DownstreamBody { body, stream: Some(self) })
+        http.map(|body| {
+            let left = body.size_hint().exact().filter(|_| self.is_http1() && !self.head);
+            DownstreamBody { body, stream: Some(self), left, last: None }
+        })
     }
 
     /// The response was cut off; whoever did it says why.
@@ -311,8 +301,9 @@ impl Drop for Stream {
         });
         info.flags.insert(reset);
         let refused = info.flags.contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+        let logged = self.logged.as_ref().map(|logged| logged.lock().unwrap_or_else(PoisonError::into_inner));
         self.shared.access_log.write(&Record {
-            request: self.request.as_deref().filter(|_| !refused),
+            request: logged.as_deref().filter(|_| !refused),
             response: self.response.as_ref().map(|(status, headers)| (*status, headers)),
             info: &info,
             bytes_received: self.received(),
@@ -330,29 +321,41 @@ impl http_body::Body for DownstreamBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut this = self.project();
-        let frame = ready!(this.body.as_mut().poll_frame(cx));
-        if let Some(stream) = this.stream {
-            match &frame {
-                Some(Ok(frame)) => {
-                    stream.bytes_sent += frame.data_ref().map_or(0, |data| data.len() as u64);
-                    stream.complete |= this.body.is_end_stream();
+        let this = self.get_mut();
+        loop {
+            let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+            let Some(stream) = &mut this.stream else { return Poll::Ready(frame) };
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    stream.fail(&error);
+                    return Poll::Ready(Some(Err(error)));
                 }
-                Some(Err(error)) => stream.fail(error),
-                None => stream.complete = true,
+                None => {
+                    stream.complete = true;
+                    return Poll::Ready(this.last.take().map(Ok));
+                }
+            };
+            let Some(data) = frame.data_ref() else {
+                stream.complete = true;
+                // HTTP/1 clients get no trailers, as in Envoy by default.
+                let trailers = (!stream.is_http1()).then_some(frame);
+                return Poll::Ready(this.last.take().or(trailers).map(Ok));
+            };
+            let length = data.len() as u64;
+            stream.bytes_sent += length;
+            this.left = this.left.map(|left| left.saturating_sub(length));
+            stream.complete |= this.body.is_end_stream();
+            if this.left == Some(0) && !stream.complete {
+                this.last = Some(frame);
+                continue;
             }
-        }
-        match frame {
-            // HTTP/1 clients get no trailers, as in Envoy by default.
-            Some(Ok(frame)) if frame.is_trailers() && this.stream.as_ref().is_some_and(Stream::is_http1) => {
-                Poll::Ready(None)
-            }
-            frame => Poll::Ready(frame),
+            return Poll::Ready(Some(Ok(frame)));
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.last.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -79,6 +79,18 @@ fn a_plain_request_keeps_its_headers_in_order_and_gets_envoys() {
 }
 
 #[test]
+fn the_pieces_of_an_http2_clients_cookie_become_one() {
+    let mut headers = map(&["cookie: a=1", "x-a: 1", "cookie: b=2", "x-request-id: mine"]);
+    let mut info = info();
+    info.protocol = Version::HTTP_2;
+    edit_request(&mut headers, &rules(), &mut info);
+    assert_eq!(
+        lines(&headers),
+        ["x-a: 1", "x-request-id: mine", "cookie: a=1; b=2", "x-forwarded-proto: http"]
+    );
+}
+
+#[test]
 fn what_a_client_already_set_is_kept() {
     check_request(
         &rules(),

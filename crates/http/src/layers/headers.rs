@@ -101,6 +101,7 @@ where
             return HeadersFuture::Reply { reply, edit };
         }
         headers::edit_request(request.http.headers_mut(), &self.shared.rules, &mut request.info);
+        request.info.log_head(&request.http);
         if self.shared.request_id_in_response {
             edit.request_id = request.http.headers().get(X_REQUEST_ID).cloned();
         }
