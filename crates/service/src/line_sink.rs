@@ -40,7 +40,8 @@ mod tests {
             let lines = Arc::clone(&lines);
             LineSink::new(move |line| lines.lock().unwrap().extend_from_slice(line))
         };
-        sink.clone().write(b"a\n");
+        let other = sink.clone();
+        other.write(b"a\n");
         sink.write(b"b\n");
         assert_eq!(*lines.lock().unwrap(), b"a\nb\n");
     }
