@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::SocketAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -246,6 +247,12 @@ impl Cluster {
         {
             pool.handle().cell.rq_timeout.add();
         }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.worker.name).finish_non_exhaustive()
     }
 }
 

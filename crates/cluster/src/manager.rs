@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -17,7 +18,9 @@ use crate::{
     breaker::Breakers,
     cluster::{Cluster, WorkerCluster},
     discovery::Discovery,
+    host::HostSet,
     pool::{ClusterContext, SweepClock},
+    resolver::Resolvers,
     stats::{TrafficStats, scope},
     status::ClusterStatus,
 };
@@ -63,7 +66,7 @@ impl ClusterManager {
         default_resolver: model::DnsResolver,
         registry: &Registry,
     ) -> Self {
-        let mut resolvers = crate::resolver::Resolvers::new(default_resolver);
+        let mut resolvers = Resolvers::new(default_resolver);
         let clusters = clusters
             .into_iter()
             .map(|cluster| {
@@ -168,10 +171,20 @@ impl WorkerClusters {
     }
 }
 
-async fn receive_hosts(
-    mut hosts: watch::Receiver<Arc<crate::host::HostSet>>,
-    cluster: std::sync::Weak<WorkerCluster>,
-) {
+impl fmt::Debug for ClusterManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.clusters.iter().map(|cluster| &cluster.settings.name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+impl fmt::Debug for WorkerClusters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.inner.clusters.keys()).finish()
+    }
+}
+
+async fn receive_hosts(mut hosts: watch::Receiver<Arc<HostSet>>, cluster: Weak<WorkerCluster>) {
     while hosts.changed().await.is_ok() {
         let set = Arc::clone(&hosts.borrow_and_update());
         let Some(cluster) = cluster.upgrade() else { return };
@@ -179,7 +192,7 @@ async fn receive_hosts(
     }
 }
 
-async fn sweep_idle(worker: std::sync::Weak<Worker>, interval: Duration) {
+async fn sweep_idle(worker: Weak<Worker>, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

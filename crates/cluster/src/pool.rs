@@ -128,8 +128,12 @@ impl PendingRequest {
     }
 
     /// It has got a connection, or none can be had; if it is dropped before, it was cancelled.
-    pub(crate) fn answered(&mut self) {
+    pub(crate) fn set_answered(&mut self) {
         self.answered = true;
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered
     }
 }
 

@@ -233,13 +233,16 @@ impl Waiting {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Lease, Request<Body>), Kind>> {
         // The pool answers every waiter, unless the runtime that opens connections goes away.
         let answer = ready!(Pin::new(&mut self.receiver).poll(cx)).unwrap_or(Err(Kind::LocalReset));
-        self.pending.answered();
+        self.pending.set_answered();
         Poll::Ready(answer.and_then(|lease| self.request.take().map(|r| (lease, r)).ok_or(Kind::LocalReset)))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        if self.pending.is_answered() {
+            return;
+        }
         // A connection that came too late for this request is still good for the next.
         self.receiver.close();
         match self.receiver.try_recv() {

@@ -235,13 +235,16 @@ impl Waiting {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Slot, Request<Body>), Kind>> {
         // The pool answers every waiter, unless the runtime that opens connections goes away.
         let answer = ready!(Pin::new(&mut self.receiver).poll(cx)).unwrap_or(Err(Kind::LocalReset));
-        self.pending.answered();
+        self.pending.set_answered();
         Poll::Ready(answer.and_then(|slot| self.request.take().map(|r| (slot, r)).ok_or(Kind::LocalReset)))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        if self.pending.is_answered() {
+            return;
+        }
         self.receiver.close();
         // A stream that came too late is given back as it is dropped.
         drop(self.receiver.try_recv());

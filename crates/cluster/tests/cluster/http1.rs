@@ -91,6 +91,8 @@ async fn responses_end_where_http_says() {
     // Folded lines and bare line feeds are read as Envoy reads them.
     check("GET", "HTTP/1.1 200 OK\ncontent-length: 2\n\nok", 200, "ok", true).await;
     check("GET", "HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 2\r\n\r\nok", 200, "ok", true).await;
+    let large = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 2\r\n\r\nok", "a".repeat(64 * 1024));
+    check("GET", large.leak(), 200, "ok", true).await;
     // After these no request may follow.
     check("GET", "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", 200, "ok", false)
         .await;
@@ -194,4 +196,48 @@ async fn the_service_trait_sends_like_the_method() {
     assert_eq!(service.call(get()).await.unwrap().response.status(), 200);
     assert_eq!(&**service.name(), "c");
     assert!(fixture.clusters.get("other").is_none());
+}
+
+/// A task is woken once for each response, by the socket: what the connection's parts say to each other wakes nobody.
+#[tokio::test]
+async fn a_pooled_request_costs_one_wake_up() {
+    use std::task::Poll;
+    const REQUESTS: usize = 20;
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        let origin = Origin::new().await.answer(answer);
+        let fixture = start(cluster(&[origin.address])).await;
+        exchange(&fixture.cluster, get()).await.unwrap();
+        let cluster = fixture.cluster.clone();
+        let task = tokio::spawn(async move {
+            let mut requests = std::pin::pin!(async {
+                for _ in 0..REQUESTS {
+                    let response = cluster.request(get()).await.unwrap().response;
+                    http_body_util::BodyExt::collect(response.into_body()).await.unwrap();
+                }
+            });
+            let mut polls = 0;
+            std::future::poll_fn(|cx| {
+                polls += 1;
+                requests.as_mut().poll(cx)
+            })
+            .await;
+            // Nothing that has happened wakes the task again.
+            let mut late = 0;
+            let mut end = std::pin::pin!(tokio::time::sleep(std::time::Duration::from_millis(20)));
+            std::future::poll_fn(|cx| {
+                late += 1;
+                if late > 5 { Poll::Ready(()) } else { end.as_mut().poll(cx) }
+            })
+            .await;
+            (polls, late)
+        });
+        let (polls, late) = within("all requests", task).await.unwrap();
+        assert!(polls <= REQUESTS + 1, "{polls} polls for {REQUESTS} requests: {answer:?}");
+        assert!(late <= 2, "{late} polls after the end: {answer:?}");
+        fixture.assert_stats(&[("upstream_cx_total", 1)]);
+    }
 }

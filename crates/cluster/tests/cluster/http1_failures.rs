@@ -61,6 +61,7 @@ async fn an_origin_that_goes_away_before_it_answers() {
 async fn an_origin_that_does_not_speak_http() {
     let malformed = "502 UPE upstream_reset_before_response_started{protocol_error}";
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101));
+    let large = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(80 * 1024));
     for answer in [
         "garbage\r\n\r\n",
         "HTTP/1.1 200 OK\r\nb(ad: 1\r\n\r\n",
@@ -72,6 +73,7 @@ async fn an_origin_that_does_not_speak_http() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n",
         "HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello",
         &many,
+        &large,
     ] {
         check_before_headers(answer, false, malformed, false, 1).await;
     }

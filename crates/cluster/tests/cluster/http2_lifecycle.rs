@@ -186,6 +186,40 @@ async fn after_goaway_requests_take_another_connection() {
 }
 
 #[tokio::test]
+async fn a_request_that_goaway_leaves_out_was_refused() {
+    let mut origin = Origin::new().await;
+    let fixture = start(http2(&origin)).await;
+    let task = tokio::spawn(fixture.cluster.request(get()));
+    let mut peer = origin.accept().await;
+    // SETTINGS, and GOAWAY with 0 as the last stream that was looked at.
+    peer.send("\0\0\0\u{4}\0\0\0\0\0").await;
+    peer.send("\0\0\u{8}\u{7}\0\0\0\0\0\0\0\0\0\0\0\0\0").await;
+    let error = within("the error", task).await.unwrap().unwrap_err();
+    assert_eq!(
+        describe(&error),
+        "503 UR upstream_reset_before_response_started{remote_refused_stream_reset}"
+    );
+    fixture.assert_stats(&[("upstream_rq_rx_reset", 0), ("upstream_rq_active", 0)]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_as_long_as_announced() {
+    let mut origin = Origin::new().await;
+    let fixture = start(http2(&origin)).await;
+    let task = tokio::spawn(fixture.cluster.request(get()));
+    let mut peer = Peer2::accept(&mut origin).await;
+    let mut stream = peer.stream().await;
+    let head = http::Response::builder().header("content-length", 10).body(()).unwrap();
+    let mut send = stream.respond.send_response(head, false).unwrap();
+    send.send_data(Bytes::from_static(b"hello"), true).unwrap();
+    let response = peer.during(task).await.unwrap().unwrap().response;
+    let error = peer.during(response.into_body().collect()).await.unwrap_err();
+    let error = error.downcast_ref::<UpstreamError>().unwrap();
+    assert_eq!(describe(error), "502 UPE upstream_reset_after_response_started{protocol_error}");
+    fixture.assert_stats(&[("http2.tx_reset", 1), ("upstream_rq_tx_reset", 1), ("upstream_cx_active", 1)]);
+}
+
+#[tokio::test]
 async fn an_idle_connection_ends_with_its_timeout() {
     let mut origin = Origin::new().await;
     let mut settings = http2(&origin);

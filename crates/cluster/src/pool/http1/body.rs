@@ -13,9 +13,6 @@ use nuncio_service::{Body, BoxError};
 use super::{Lease, exchange::reset_in_body};
 use crate::{error::UpstreamError, pool::ActiveRequest};
 
-/// Rounds of driving the connection before other tasks get their turn.
-const ROUNDS: usize = 8;
-
 pub(super) struct ResponseBody {
     /// What came together with the head.
     first: Option<Bytes>,
@@ -70,21 +67,8 @@ impl ResponseBody {
         let Some(connection) = self.lease.as_mut().and_then(Lease::connection) else {
             return Poll::Ready(None);
         };
-        connection.signal().enter(cx.waker());
-        for _ in 0..ROUNDS {
-            connection.drive();
-            if let Poll::Ready(frame) = poll_incoming(&mut self.incoming) {
-                // The body is read again before the task sleeps, so nothing is lost by not leaving the signal.
-                return Poll::Ready(frame);
-            }
-            if !connection.signal().take_woken() {
-                break;
-            }
-        }
-        if connection.signal().leave() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        let incoming = &mut self.incoming;
+        connection.poll_driven(cx, |_| poll_incoming(incoming))
     }
 }
 

@@ -21,8 +21,13 @@ use crate::{
     pool::{ConnectionLife, dial::CountedStream},
 };
 
-/// Room for the largest response head that Envoy accepts by default, and then some.
+/// The largest response head: Envoy accepts 64 KiB by default, and refuses 80 KiB.
+const LARGEST_HEAD: usize = 72 * 1024;
+/// Room for a head and what comes with it.
 const LEAST_BUFFER: usize = 96 * 1024;
+
+/// Rounds of driving a connection before other tasks get their turn.
+const ROUNDS: usize = 8;
 
 /// What comes of sending a request: a response's head, or why not, with the request if nothing of it was sent.
 pub(super) type Answer = Result<Response<Incoming>, TrySendError<Request<Body>>>;
@@ -54,6 +59,7 @@ impl Connection {
         let buffer = usize::try_from(buffer).unwrap_or(usize::MAX).max(LEAST_BUFFER);
         let handshake = http1::Builder::new()
             .allow_obsolete_multiline_headers_in_responses(true)
+            .max_header_size(LARGEST_HEAD)
             .max_buf_size(buffer)
             .handshake(TokioIo::new(stream))
             .await;
@@ -78,19 +84,40 @@ impl Connection {
         Ok(connection)
     }
 
-    pub(super) fn signal(&self) -> &Signal {
-        &self.signal
-    }
-
-    /// Hands a request to the codec; it is written by the next [`drive`](Self::drive).
+    /// Hands a request to the codec, which writes it when it is driven.
     pub(super) fn send(&mut self, request: Request<Body>) {
         self.life.requests = self.life.requests.saturating_add(1);
         self.life.active = 1;
         self.answer.set(self.sender.try_send_request(request));
     }
 
+    /// Drives the connection on behalf of the task in `cx` until `poll` has something, or nothing moves any more.
+    pub(super) fn poll_driven<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Self) -> Poll<T>,
+    ) -> Poll<T> {
+        self.signal.enter(cx.waker());
+        for _ in 0..ROUNDS {
+            self.drive();
+            if let Poll::Ready(output) = poll(self) {
+                // What happens from now on is seen when the owner polls again, or lays the connection up.
+                return Poll::Ready(output);
+            }
+            if !self.signal.take_woken() {
+                if self.signal.leave() {
+                    cx.waker().wake_by_ref();
+                }
+                return Poll::Pending;
+            }
+        }
+        self.signal.leave();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Reads and writes as far as the socket allows. What the connection waits for wakes its signal.
-    pub(super) fn drive(&mut self) {
+    fn drive(&mut self) {
         let Some(driver) = &mut self.driver else { return };
         if let Poll::Ready(result) = Pin::new(driver).poll(&mut Context::from_waker(&self.waker)) {
             self.malformed = result.is_err();
@@ -99,7 +126,7 @@ impl Connection {
         }
     }
 
-    /// The answer, as far as the last [`drive`](Self::drive) has brought it.
+    /// The answer, as far as driving the connection has brought it.
     pub(super) fn poll_answer(&mut self) -> Poll<Answer> {
         // Only driving the connection can make the answer ready, so nobody needs to be woken for it.
         self.answer.poll(&mut Context::from_waker(Waker::noop()))

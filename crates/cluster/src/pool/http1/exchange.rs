@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
@@ -12,14 +12,11 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use nuncio_service::Body;
 
-use super::{Lease, Pool, body::ResponseBody, message};
+use super::{Lease, Pool, body::ResponseBody, connection::Connection, message};
 use crate::{
     error::Kind,
     pool::{ActiveRequest, HostHandle},
 };
-
-/// Rounds of driving the connection before other tasks get their turn.
-const ROUNDS: usize = 8;
 
 pub(crate) struct Exchange {
     lease: Lease,
@@ -63,23 +60,13 @@ impl Exchange {
         let Some(connection) = self.lease.connection() else {
             return Poll::Ready(Outcome::Failed(Kind::LocalReset));
         };
-        connection.signal().enter(cx.waker());
-        for _ in 0..ROUNDS {
-            connection.drive();
-            match connection.poll_answer() {
-                Poll::Ready(Ok(response)) => return Poll::Ready(self.respond(response)),
-                Poll::Ready(Err(mut error)) => {
-                    let unsent = error.take_message();
-                    return Poll::Ready(self.fail(unsent, &error.into_error()));
-                }
-                Poll::Pending if !connection.signal().take_woken() => break,
-                Poll::Pending => {}
+        match ready!(connection.poll_driven(cx, Connection::poll_answer)) {
+            Ok(response) => Poll::Ready(self.respond(response)),
+            Err(mut error) => {
+                let unsent = error.take_message();
+                Poll::Ready(self.fail(unsent, &error.into_error()))
             }
         }
-        if connection.signal().leave() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
     }
 
     fn respond(&mut self, response: Response<Incoming>) -> Outcome {
