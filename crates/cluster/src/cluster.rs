@@ -33,12 +33,6 @@ pub struct Cluster {
     worker: Arc<WorkerCluster>,
 }
 
-impl std::fmt::Debug for Cluster {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Cluster").field(&self.worker.name).finish()
-    }
-}
-
 pub(crate) struct WorkerCluster {
     name: Arc<str>,
     context: Arc<ClusterContext>,
