@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use prost::Message as _;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 
 use crate::redact;
@@ -15,8 +14,8 @@ pub struct Document {
 }
 
 impl Document {
-    pub(crate) fn new(message: &DynamicMessage) -> Self {
-        Self { bytes: message.encode_to_vec() }
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
     }
 
     /// The bootstrap as Envoy's dumps show it: protobuf's JSON with the field names of the API, unset fields left out,

@@ -52,9 +52,11 @@ pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, Con
         return Err(issues.into_errors(&names));
     };
     let Read { message, places } = read;
-    let typed = Bootstrap::decode(message.encode_to_vec().as_slice());
-    let document = Document::new(&message);
+    let bytes = message.encode_to_vec();
+    // Of all forms that the configuration takes on the way this is the largest, so it goes before the next one comes.
     drop(message);
+    let typed = Bootstrap::decode(bytes.as_slice());
+    let document = Document::new(bytes);
     let mut context = lower::Context {
         places: &places,
         options,

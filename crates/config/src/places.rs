@@ -3,7 +3,7 @@
 //! A path is resolved by walking the trees once more with the leniencies of the reader. That costs nothing until an
 //! error asks for it.
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use crate::{
     model::Place,
@@ -16,6 +16,9 @@ pub(crate) struct Places<'t> {
     sources: Vec<(Arc<str>, Node<'t>)>,
     /// More elements of one list are not looked at.
     limit: usize,
+    /// Whether the elements of a list are just its items, by the list's address. Places are asked for one element of a
+    /// long list after the other.
+    plain_lists: RefCell<HashMap<usize, bool>>,
 }
 
 #[derive(Clone, Copy)]
@@ -27,7 +30,7 @@ struct Candidate<'n, 't> {
 
 impl<'t> Places<'t> {
     pub(crate) fn new(sources: Vec<(Arc<str>, Node<'t>)>, limit: usize) -> Self {
-        Self { sources, limit }
+        Self { sources, limit, plain_lists: RefCell::default() }
     }
 
     /// The place of the value at `path`, or of the innermost value on the way to it that was written.
@@ -75,14 +78,27 @@ impl<'t> Places<'t> {
 
     fn index<'n>(&self, candidates: &[Candidate<'n, 't>], mut index: usize) -> Vec<Candidate<'n, 't>> {
         for candidate in candidates {
-            let mut elements = Vec::new();
-            candidate.node.elements(&mut elements, self.limit);
-            match elements.get(index) {
+            let (node, count) = match candidate.node.resolved() {
+                Value::List(items) if self.is_plain(items) => (items.get(index), items.len()),
+                _ => {
+                    let mut elements = Vec::new();
+                    candidate.node.elements(&mut elements, self.limit);
+                    (elements.get(index).copied(), elements.len())
+                }
+            };
+            match node {
                 Some(node) => return vec![Candidate { source: candidate.source, mark: node.mark, node }],
-                None => index -= elements.len(),
+                None => index -= count,
             }
         }
         Vec::new()
+    }
+
+    /// Whether a list has no lists or nulls in it, so that its items are its elements.
+    fn is_plain(&self, items: &[Node<'t>]) -> bool {
+        let is_element = |item: &Node<'t>| !item.is_null() && !matches!(item.resolved(), Value::List(_));
+        let mut known = self.plain_lists.borrow_mut();
+        *known.entry(items.as_ptr().addr()).or_insert_with(|| items.iter().all(is_element))
     }
 }
 
