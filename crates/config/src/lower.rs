@@ -57,6 +57,14 @@ impl Context<'_> {
         check::unsupported(self.issues, self.places, self.options, at, true, message.into());
     }
 
+    /// What is left of a value after its unsupported parts were let pass cannot be run. If anything else is wrong, that
+    /// has been said and is the reason.
+    fn unusable(&mut self, at: &Path<'_>, message: impl Into<String>) {
+        if !self.issues.has_errors() {
+            self.issues.error(self.places.locate(at), ErrorKind::Unsupported, message);
+        }
+    }
+
     fn warn_unsupported(&mut self, at: &Path<'_>, message: impl Into<String>) {
         self.issues.warning(self.places.locate(at), WarningKind::Unsupported, message);
     }
@@ -219,6 +227,9 @@ fn lower_admin(context: &mut Context<'_>, at: &Path<'_>, admin: bootstrap::Admin
         access_log.push(model::AccessLog { sink: model::AccessLogSink::File(access_log_path), format: None });
     }
     let address_at = at.field("address");
-    let (address, _) = address::listening(context, &address_at, address?)?;
+    let Some((address, _)) = address::listening(context, &address_at, address?) else {
+        context.unusable(&address_at, "without this address there is no admin server");
+        return None;
+    };
     Some(model::Admin { address, access_log, place: context.place(&address_at) })
 }

@@ -147,6 +147,33 @@ fn what_guards_access_is_never_left_out() {
     );
 }
 
+/// Leaving these out leaves nothing to run.
+#[test]
+fn what_cannot_do_without_is_refused_even_if_allowed() {
+    let check = |text: &str, expected: &[&str]| check_errors_with(text, &ALLOW, expected);
+    let tcp = "static_resources: {listeners: [{address: {socket_address: {address: 127.0.0.1, port_value: 0}}, filter_chains: \
+               {filters: {name: t, typed_config: {'@type': \
+               type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}}}]}";
+    check(
+        tcp,
+        &[
+            "f:1:122: static_resources.listeners[0].filter_chains[0].filters: nothing is left that answers requests",
+        ],
+    );
+    check(
+        "admin: {address: {pipe: {path: /x}}}",
+        &["f:1:18: admin.address: without this address there is no admin server"],
+    );
+    check(
+        &cluster("cluster_type: {name: x}"),
+        &["f:4:19: static_resources.clusters[0].cluster_type: without its type the cluster has no hosts"],
+    );
+    check(
+        &routes("- match: {prefix: /}\n  route: {cluster_header: x}"),
+        &["f:18:24: …virtual_hosts[0].routes[0].route: without a cluster the route leads nowhere"],
+    );
+}
+
 #[test]
 fn what_has_no_effect_is_accepted_with_all_that_is_in_it() {
     let loaded = check_loads(

@@ -202,8 +202,10 @@ fn discovery(
 ) -> ClusterDiscovery {
     let kind = match message {
         Some(ClusterDiscoveryType::Type(kind)) => DiscoveryType::try_from(*kind).unwrap_or_default(),
-        // Refused by the check before this.
-        Some(ClusterDiscoveryType::ClusterType(_)) => return ClusterDiscovery::Static,
+        Some(ClusterDiscoveryType::ClusterType(_)) => {
+            context.unusable(&at.field("cluster_type"), "without its type the cluster has no hosts");
+            return ClusterDiscovery::Static;
+        }
         None => DiscoveryType::Static,
     };
     match kind {

@@ -88,8 +88,12 @@ fn endpoint(
         context.error(&address_at, "is required");
         return None;
     };
+    let Some(address) = address::endpoint(context, &address_at, address, names_resolved) else {
+        context.unusable(&address_at, "without this address the endpoint cannot be reached");
+        return None;
+    };
     Some(model::Endpoint {
-        address: address::endpoint(context, &address_at, address, names_resolved)?,
+        address,
         weight: load_balancing_weight.unwrap_or(1),
         hostname,
         place: context.place(&at),

@@ -32,7 +32,10 @@ pub(super) fn listeners(
             let error = format!("listeners[{first}] has the name {:?} already", message.name);
             context.error(&at.field("name"), error);
         }
-        let Some(listener) = listener(context, &at, message) else { continue };
+        let Some(listener) = listener(context, &at, message) else {
+            context.unusable(&at.field("address"), "without this address the listener cannot listen");
+            continue;
+        };
         // Port 0 asks for any free port, so two of them do not meet.
         if listener.address.port() != 0
             && let Some(first) = addresses.insert(listener.address, index)
@@ -173,7 +176,11 @@ fn chain(context: &mut Context<'_>, at: &Path<'_>, message: FilterChain) -> Opti
     let tls =
         transport_socket.and_then(|socket| tls::downstream(context, &at.field("transport_socket"), socket));
     let http_connection_manager = network_filters(context, &at.field("filters"), filters);
-    Some(model::FilterChain { name, tls, http_connection_manager: http_connection_manager? })
+    let Some(http_connection_manager) = http_connection_manager else {
+        context.unusable(&at.field("filters"), "nothing is left that answers requests");
+        return None;
+    };
+    Some(model::FilterChain { name, tls, http_connection_manager })
 }
 
 /// The one filter that there may be.

@@ -278,7 +278,7 @@ fn forward(
         | ClusterSpecifier::WeightedClusters(_)
         | ClusterSpecifier::ClusterSpecifierPlugin(_)
         | ClusterSpecifier::InlineClusterSpecifierPlugin(_) => {
-            context.error(at, "without a cluster the route leads nowhere");
+            context.unusable(at, "without a cluster the route leads nowhere");
             return None;
         }
     };

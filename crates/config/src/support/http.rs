@@ -110,7 +110,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             honoured(&["name", "match", "route", "redirect", "direct_response"]),
             no_effect(METADATA, &["metadata"]),
             no_effect("it names spans of traces, and tracing is refused", &["decorator"]),
-            guards(&["filter_action", "typed_per_filter_config"]),
+            guards(&["filter_action", "non_forwarding_action", "typed_per_filter_config"]),
         ],
     ),
     // A condition that is left out lets more requests through.
