@@ -3,15 +3,20 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
 use crate::soon;
 
+/// A connection of any kind.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     /// Received and not yet taken.
     buffer: Vec<u8>,
 }
@@ -52,7 +57,13 @@ impl Client {
     /// What the kernel says.
     pub async fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
         let stream = soon("a connection", TcpStream::connect(address)).await?;
-        Ok(Self { stream, buffer: Vec::new() })
+        stream.set_nodelay(true)?;
+        Ok(Self::over(stream))
+    }
+
+    /// Speaks over a connection that there is already.
+    pub fn over(stream: impl Duplex + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// Sends bytes. A server that has closed is no failure: what it said counts.
@@ -66,8 +77,19 @@ impl Client {
         self.response().await
     }
 
-    /// Reads one response with its body.
-    pub async fn response(&mut self) -> Response {
+    /// Sends a request and reads its response.
+    pub async fn request(&mut self, bytes: impl AsRef<[u8]>) -> Response {
+        self.send(bytes).await;
+        self.response().await
+    }
+
+    /// Closes this side of the connection and leaves the other open.
+    pub async fn finish(&mut self) {
+        let _ = soon("a shutdown", self.stream.shutdown()).await;
+    }
+
+    /// Reads a response's head and nothing of what follows.
+    pub async fn head(&mut self) -> Response {
         let end = loop {
             match find(&self.buffer, b"\r\n\r\n") {
                 Some(end) => break end,
@@ -76,7 +98,12 @@ impl Client {
         };
         let head = String::from_utf8_lossy(&self.take(end)).into_owned();
         self.take(4);
-        let mut response = Response { head, body: String::new() };
+        Response { head, body: String::new() }
+    }
+
+    /// Reads one response with its body.
+    pub async fn response(&mut self) -> Response {
+        let mut response = self.head().await;
         let length = response.header("content-length").and_then(|length| length.parse().ok());
         let body = if response.header("transfer-encoding") == Some("chunked") {
             self.chunks().await
@@ -124,7 +151,8 @@ impl Client {
         line
     }
 
-    async fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+    /// Reads so many bytes.
+    pub async fn exactly(&mut self, bytes: usize) -> Vec<u8> {
         while self.buffer.len() < bytes {
             assert!(self.fill().await, "closed within a body: {:?}", self.received());
         }

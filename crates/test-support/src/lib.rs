@@ -18,19 +18,30 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail wherever it stands")]
 
 mod client;
+mod http2;
+mod manual;
+mod mask;
+mod name_server;
 mod origin;
+mod panics;
 mod process;
 mod proxy;
+mod tls;
 
 use std::{future::Future, time::Duration};
 
 pub use rustix::process::Signal;
 
 pub use self::{
-    client::{Client, Response, exchange, get},
+    client::{Client, Duplex, Response, exchange, get},
+    http2::{Http2Client, Http2Response, Reading, send_all},
+    manual::{ManualOrigin, Peer},
+    mask::mask,
+    name_server::{NameServer, Says},
     origin::{Origin, Seen},
     process::{Directory, Ended, Process, run},
     proxy::{Proxy, RunningProxy, crypto},
+    tls::{TlsClient, TlsConnection},
 };
 
 /// How long a test waits for what must come.

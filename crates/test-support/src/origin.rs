@@ -5,10 +5,14 @@ use std::{
     future::{Future, ready},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
+use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -25,6 +29,7 @@ use tokio::{
 /// A server that runs until it is dropped.
 pub struct Origin {
     address: SocketAddr,
+    connections: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
@@ -85,6 +90,50 @@ impl Origin {
         .await
     }
 
+    /// Speaks HTTP/2 without TLS and does with each stream what `script` does.
+    pub async fn scripted_http2<F, S>(script: F) -> Self
+    where
+        F: Fn(Request<RecvStream>, SendResponse<Bytes>) -> S + Send + Sync + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let script = Arc::new(script);
+        Self::accepting(Arc::default(), move |stream, _| {
+            let script = Arc::clone(&script);
+            tokio::spawn(async move {
+                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    tokio::spawn(script(request, respond));
+                }
+            });
+        })
+        .await
+    }
+
+    /// So many HTTP/1.1 servers on one port of 127.0.0.1, 127.0.0.2 and so on, each of which answers with its address.
+    pub async fn on_one_port(count: u8) -> Vec<Self> {
+        let address = |host: u8, port: u16| SocketAddr::from(([127, 0, 0, host], port));
+        loop {
+            let first = TcpListener::bind(address(1, 0)).await.unwrap();
+            let port = first.local_addr().unwrap().port();
+            let mut listeners = vec![first];
+            for host in 2..=count {
+                // Somebody else's port: try another one.
+                listeners.extend(TcpListener::bind(address(host, port)).await);
+            }
+            if listeners.len() == usize::from(count) {
+                return listeners.into_iter().map(Self::telling_its_address).collect();
+            }
+        }
+    }
+
+    fn telling_its_address(listener: TcpListener) -> Self {
+        let body = listener.local_addr().unwrap().ip().to_string();
+        let handler: Handler = Arc::new(move |_| Box::pin(ready(Response::new(Full::from(body.clone())))));
+        Self::on(listener, Arc::default(), move |stream, seen| {
+            tokio::spawn(serve(Protocol::Http1, stream, Arc::clone(&handler), Arc::clone(seen)));
+        })
+    }
+
     async fn with(protocol: Protocol, handler: Handler) -> Self {
         Self::accepting(Arc::default(), move |stream, seen| {
             tokio::spawn(serve(protocol, stream, Arc::clone(&handler), Arc::clone(seen)));
@@ -96,18 +145,32 @@ impl Origin {
         seen: Arc<Mutex<Vec<Seen>>>,
         open: impl Fn(TcpStream, &Arc<Mutex<Vec<Seen>>>) + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), seen, open)
+    }
+
+    fn on(
+        listener: TcpListener,
+        seen: Arc<Mutex<Vec<Seen>>>,
+        open: impl Fn(TcpStream, &Arc<Mutex<Vec<Seen>>>) + Send + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
         let task = {
-            let seen = Arc::clone(&seen);
+            let (seen, connections) = (Arc::clone(&seen), Arc::clone(&connections));
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
+                    connections.fetch_add(1, Ordering::Relaxed);
                     let _ = stream.set_nodelay(true);
                     open(stream, &seen);
                 }
             })
         };
-        Self { address, seen, task }
+        Self { address, connections, seen, task }
+    }
+
+    /// How many connections have come.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Where it listens.
