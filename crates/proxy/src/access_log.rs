@@ -297,6 +297,8 @@ impl Target {
 impl FileStats {
     fn new(registry: &Registry) -> Self {
         let scope = registry.scope(Shard::MAIN, "filesystem");
+        // Each writer counts on its own shard; the name is there from the start.
+        let _ = scope.counter("write_buffered");
         Self {
             completed: scope.counter("write_completed"),
             failed: scope.counter("write_failed"),

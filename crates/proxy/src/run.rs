@@ -105,9 +105,14 @@ fn invoke(invocation: &Invocation, crypto: Crypto, started: Instant) -> Result<u
         command_line: common.command_line_options(),
         started,
     };
-    let running = server::start(&loaded, &options).map_err(|errors| errors.to_string())?;
-    let runtime = running.runtime().ok_or("the main runtime is gone")?.clone();
-    runtime.block_on(serve(&running, common, &invocation.command))
+    // Of this thread's own, because signals must be watched before anything starts.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("error: cannot start a runtime: {error}"))?;
+    runtime.block_on(async {
+        let signals = Signals::new().map_err(|error| format!("error: cannot watch signals: {error}"))?;
+        let running = server::start(&loaded, &options).map_err(|errors| errors.to_string())?;
+        serve(&running, signals, common, &invocation.command).await
+    })
 }
 
 /// The texts to load, in the order in which they are merged.
@@ -149,9 +154,13 @@ fn override_node(loaded: &mut Loaded, common: &Common) {
 }
 
 /// Watches the server, the signals and the application until all is over.
-async fn serve(running: &Running, common: &Common, command: &[OsString]) -> Result<u8, String> {
+async fn serve(
+    running: &Running,
+    mut signals: Signals,
+    common: &Common,
+    command: &[OsString],
+) -> Result<u8, String> {
     let server = running.handle();
-    let mut signals = Signals::new().map_err(|error| format!("error: cannot watch signals: {error}"))?;
     let mut application: Option<Application> = None;
     let mut live = false;
     let mut asked_to_end = false;

@@ -23,7 +23,7 @@ use nuncio_stats::Registry;
 use nuncio_tls::Crypto;
 use serde_json::Value;
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Runtime},
     sync::{mpsc, watch},
 };
 
@@ -145,11 +145,6 @@ impl Running {
     /// A handle that outlives borrows of this.
     pub fn handle(&self) -> &ServerHandle {
         &self.handle
-    }
-
-    /// The main runtime, for what its owner wants to wait for beside the server.
-    pub fn runtime(&self) -> Option<&Handle> {
-        self.runtime.as_ref().map(Runtime::handle)
     }
 }
 

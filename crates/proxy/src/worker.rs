@@ -40,7 +40,7 @@ pub(crate) struct WorkerThread {
     /// Closed when the worker ends.
     ended: Option<oneshot::Receiver<()>>,
     /// Its closing stops the worker.
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
 }
 
 impl Worker {
@@ -54,11 +54,12 @@ impl Worker {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = drain.clone();
         thread::Builder::new().name(name.clone()).spawn(move || {
-            // Dropped when the thread ends, be it by a panic.
-            let _ended = ended_sender;
             runtime.block_on(self.run(handle, signal, ready_sender, stopped));
+            // Closes what tasks still hold; only then has the worker ended. A panic drops the two as well.
+            drop(runtime);
+            drop(ended_sender);
         })?;
-        Ok(WorkerThread { name, drain, ready: Some(ready), ended: Some(ended), _stop: stop })
+        Ok(WorkerThread { name, drain, ready: Some(ready), ended: Some(ended), stop: Some(stop) })
     }
 
     async fn run(
@@ -123,6 +124,11 @@ impl WorkerThread {
             Some(ready) => ready.await.unwrap_or_else(|_| Err(format!("{} could not start", self.name))),
             None => Ok(()),
         }
+    }
+
+    /// Stops the worker, whatever it is doing.
+    pub(crate) fn stop(&mut self) {
+        self.stop = None;
     }
 
     /// Ends when the worker has ended; can be asked again.

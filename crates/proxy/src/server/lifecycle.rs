@@ -125,12 +125,16 @@ impl Lifecycle {
             thread.ready().await.map_err(RunError::new)?;
         }
         self.stats.workers_started(threads.len());
-        self.enter(ServerState::Live);
         self.stats.flush();
+        self.enter(ServerState::Live);
         tracing::info!("LIVE");
-        tokio::select! {
+        let outcome = tokio::select! {
             command = commands.recv() => {
                 if let Some(Command::Drain(at_most)) = command {
+                    // First, so that whoever sees the state can rely on it.
+                    for thread in &threads {
+                        thread.drain.start();
+                    }
                     self.enter(ServerState::Draining);
                     self.stats.draining();
                     drain(&mut threads, commands, at_most).await;
@@ -138,7 +142,13 @@ impl Lifecycle {
                 Ok(())
             }
             name = first_to_end(&mut threads) => Err(RunError::new(format!("{name} has ended unexpectedly"))),
+        };
+        for thread in &mut threads {
+            thread.stop();
         }
+        // One that does not even end then is left behind; its sockets are closed when the process ends.
+        let _ = timeout(LAST_MOMENTS, all_to_end(&mut threads)).await;
+        outcome
     }
 
     fn enter(&self, state: ServerState) {
@@ -199,15 +209,13 @@ async fn flush(stats: Arc<ServerStats>, interval: Duration) {
     }
 }
 
-/// Lets the workers finish their connections, for so long and until a further command comes; then cuts off the rest.
+/// Lets workers that drain finish their connections, for so long and until a further command comes; then cuts off the
+/// rest.
 async fn drain(
     threads: &mut [WorkerThread],
     commands: &mut mpsc::UnboundedReceiver<Command>,
     at_most: Duration,
 ) {
-    for thread in threads.iter() {
-        thread.drain.start();
-    }
     let deadline = tokio::time::sleep(at_most);
     tokio::pin!(deadline);
     let drained = tokio::select! {
@@ -221,7 +229,7 @@ async fn drain(
         for thread in threads.iter() {
             thread.drain.close();
         }
-        // One that does not even end then is left behind; its sockets are closed when the process ends.
+        // They end by themselves then, in good order, unless one is stuck.
         let _ = timeout(LAST_MOMENTS, all_to_end(threads)).await;
     }
 }

@@ -150,8 +150,12 @@ fn constants(server: &Scope, warnings: &[Warning], workers: usize) {
     for never in ["dynamic_unknown_fields", "wip_protos"] {
         server.counter(never).increment(0);
     }
-    let _ =
-        (server.counter("dropped_stat_flushes"), server.gauge("seconds_until_first_ocsp_response_expiring"));
+    for never in
+        ["dropped_stat_flushes", "debug_assertion_failures", "envoy_bug_failures", "envoy_notifications"]
+    {
+        let _ = server.counter(never);
+    }
+    let _ = server.gauge("seconds_until_first_ocsp_response_expiring");
 }
 
 fn clusters(registry: &Registry, clusters: u64, workers: usize) {
