@@ -179,7 +179,7 @@ async fn after_goaway_requests_take_another_connection() {
     fixture.assert_stats(&[
         ("upstream_cx_close_notify", 1),
         ("upstream_cx_total", 2),
-        ("upstream_cx_destroy", 1),
+        ("upstream_cx_destroy_local", 1),
         ("upstream_cx_destroy_with_active_rq", 0),
         ("http2.rx_reset", 0),
     ]);

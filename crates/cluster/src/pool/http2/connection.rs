@@ -109,6 +109,8 @@ impl Connection {
             Poll::Ready(Err(error)) => {
                 if error.is_go_away() && error.is_remote() {
                     self.handle.stats().upstream_cx_close_notify.increment(1);
+                    // It is ours to close once its streams have ended.
+                    self.retired.store(true, Ordering::Relaxed);
                 }
                 *sender = None;
                 false
@@ -132,8 +134,9 @@ impl Connection {
 
     /// Lets no further stream begin; the connection ends with its last one.
     pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
-        drop(self.sender().take());
+        if self.sender().take().is_some() {
+            self.retired.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether it must carry no further request. Asked when a stream has ended.
