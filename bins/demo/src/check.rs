@@ -8,14 +8,16 @@ use tokio::sync::mpsc;
 
 use crate::admin::Stats;
 use crate::child::Event;
+use crate::cli::Options;
 use crate::failure::Failure;
-use crate::files;
-use crate::fleet::{Fleet, Plan};
+use crate::fleet::Fleet;
 use crate::load::Load;
+use crate::plan::Plan;
+use crate::ports::Ports;
 use crate::report::Report;
 use crate::scale::ScaleRequest;
 use crate::signals::StopSignals;
-use crate::steps::{self, Example};
+use crate::steps::Example;
 
 /// Requests a second while instances come and go.
 pub const RATE: u32 = 200;
@@ -27,10 +29,10 @@ const REFRESH: Duration = Duration::from_millis(6_500);
 pub const FIRST_REQUEST: Duration = Duration::from_secs(5);
 
 /// Run every step; whether all passed.
-pub async fn run(plan: Plan) -> Result<bool, Failure> {
+pub async fn run(options: &Options) -> Result<bool, Failure> {
+    let plan = Plan::new(options, free_ports(options)?)?;
     let mut signals = StopSignals::new()?;
-    let certificate = steps::certificate(&files::read(&plan.front_config)?)
-        .map_err(|failure| failure.within(&plan.front_config.display().to_string()))?;
+    let certificate = plan.certificate.clone();
     let (events, mut occurred) = mpsc::unbounded_channel();
     let fleet = Arc::new(Fleet::prepare(plan, events).await?);
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -62,6 +64,17 @@ pub async fn run(plan: Plan) -> Result<bool, Failure> {
     }
     let passed = report.finish();
     outcome.map(|()| passed)
+}
+
+/// The ports that were asked for, or the standard ones if they are free, or else free ones.
+fn free_ports(options: &Options) -> Result<Ports, Failure> {
+    let asked = Ports::new(options.base_port);
+    if options.base_port.is_some() || asked.in_use().is_empty() {
+        return Ok(asked);
+    }
+    let base = Ports::free_base()?;
+    eprintln!("standard ports are in use, so this runs with --base-port {base}");
+    Ok(Ports::new(Some(base)))
 }
 
 async fn steps(fleet: &Arc<Fleet>, example: &mut Example, report: &mut Report) -> Result<(), Failure> {

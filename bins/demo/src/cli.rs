@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::AppArgs;
 use crate::guard::GuardArgs;
-use crate::ports::{MAX_BASE, Ports};
+use crate::ports::MAX_BASE;
 use crate::scale::ScaleRequest;
 
 /// The configurations as they stand in the repository.
@@ -76,13 +76,6 @@ pub enum Command {
     /// Start a program that ends when the demo ends
     #[command(hide = true)]
     Guard(GuardArgs),
-}
-
-impl Options {
-    /// The ports that were asked for.
-    pub fn ports(&self) -> Ports {
-        Ports::new(self.base_port)
-    }
 }
 
 #[cfg(test)]

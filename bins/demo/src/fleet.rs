@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::admin;
-use crate::binaries::Binaries;
 use crate::child::{Child, Event};
 use crate::dns::Dns;
 use crate::failure::Failure;
 use crate::files::{self, Directory};
+use crate::plan::Plan;
 use crate::ports::{self, Ports, SERVICES, instance_address};
 use crate::rows::{Row, State};
 
@@ -35,25 +35,9 @@ const STOP_SLACK: Duration = Duration::from_secs(8);
 /// The name of the front proxy's configuration on other ports.
 const FRONT_COPY: &str = "front-envoy.yaml";
 
-/// What to run.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Where everything listens.
-    pub ports: Ports,
-    /// The programs.
-    pub binaries: Binaries,
-    /// The front proxy's configuration.
-    pub front_config: PathBuf,
-    /// The configuration of which every instance gets a copy.
-    pub service_config: PathBuf,
-    /// How many worker threads the front proxy has.
-    pub concurrency: u16,
-}
-
 /// The running example.
 pub struct Fleet {
     plan: Plan,
-    service_text: String,
     front_path: PathBuf,
     dns: Dns,
     directory: Directory,
@@ -77,26 +61,16 @@ struct Instance {
 }
 
 impl Fleet {
-    /// Read the configurations, check the addresses and start the DNS server; no process yet.
+    /// Write the front proxy's copy, if it needs one, and start the DNS server; no process yet.
     pub async fn prepare(plan: Plan, events: mpsc::UnboundedSender<Event>) -> Result<Self, Failure> {
-        let front_text = files::read(&plan.front_config)?;
-        let service_text = files::read(&plan.service_config)?;
-        let in_use = plan.ports.in_use();
-        if !in_use.is_empty() {
-            return Err(ports::explain(&in_use));
-        }
         let directory = Directory::choose();
-        let front_path = if plan.ports == Ports::STANDARD {
-            plan.front_config.clone()
-        } else {
-            let copy = files::front_copy(&front_text, &plan.ports)
-                .map_err(|failure| failure.within(&plan.front_config.display().to_string()))?;
-            directory.write(FRONT_COPY, &copy)?
+        let front_path = match &plan.front_copy {
+            None => plan.front_config.clone(),
+            Some(copy) => directory.write(FRONT_COPY, copy)?,
         };
         let dns = Dns::start().await?;
         Ok(Self {
             plan,
-            service_text,
             front_path,
             dns,
             directory,
@@ -343,8 +317,7 @@ impl Fleet {
         let name = format!("{}-{number}", service_name(service));
         let address = instance_address(service, number);
         let [_, _, app] = self.plan.ports.instance_addresses(address);
-        let copy = files::service_copy(&self.service_text, &self.plan.ports, address)
-            .map_err(|failure| failure.within(&self.plan.service_config.display().to_string()))?;
+        let copy = self.plan.service_copy(address)?;
         let path = self.directory.write(&instance_file_name(service, number), &copy)?;
         let arguments: [OsString; 20] = [
             "-c".into(),

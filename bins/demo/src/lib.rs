@@ -22,6 +22,7 @@ pub mod files;
 pub mod fleet;
 pub mod guard;
 pub mod load;
+pub mod plan;
 pub mod ports;
 pub mod report;
 pub mod rows;

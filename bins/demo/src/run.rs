@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::child::Event;
+use crate::cli::Options;
 use crate::control::Control;
 use crate::failure::Failure;
-use crate::fleet::{Fleet, Plan};
+use crate::fleet::Fleet;
+use crate::plan::Plan;
 use crate::ports::Ports;
 use crate::screen::Screen;
 use crate::signals::StopSignals;
@@ -17,11 +19,13 @@ use crate::signals::StopSignals;
 const REDRAW: Duration = Duration::from_secs(1);
 
 /// Run until a signal comes or a process ends by itself, which is an error.
-pub async fn run(plan: Plan, base_port: Option<u16>, verbose: bool) -> Result<(), Failure> {
+pub async fn run(options: &Options) -> Result<(), Failure> {
+    let Options { base_port, verbose, .. } = *options;
+    let control = Control::bind(base_port)?;
+    let plan = Plan::new(options, Ports::new(base_port))?;
     let mut signals = StopSignals::new()?;
     let mut screen = Screen::default();
     let (events, mut occurred) = mpsc::unbounded_channel();
-    let control = Control::bind(base_port)?;
     let fleet = Arc::new(Fleet::prepare(plan, events.clone()).await?);
 
     screen.say("starting the front proxy and one instance each of service1 and service2");
