@@ -261,6 +261,7 @@ fn compare(options: &Options) -> Result<ExitCode> {
         }
     }
     let valid = outcomes.iter().all(Outcome::valid);
+    let whole = outcomes.iter().all(|outcome| outcome.failures.is_empty());
     let comparison = Comparison { machine, versions, missing, rounds, seconds, workloads: outcomes, valid };
     println!("{}", report::print(&comparison));
     if let Some(file) = &options.json {
@@ -268,6 +269,7 @@ fn compare(options: &Options) -> Result<ExitCode> {
     }
     match interrupted {
         Some(error) => Err(error),
+        None if !whole => Err(failure("not everything could be measured")),
         None if valid => Ok(ExitCode::SUCCESS),
         None => Ok(ExitCode::from(2)),
     }
@@ -292,7 +294,7 @@ fn versions(
 impl Run {
     /// Fails only when the user interrupts; what goes wrong with one proxy is noted.
     fn all_rounds(&self, workload: &Workload) -> Result<Outcome> {
-        let mut notes = Vec::new();
+        let (mut notes, mut failures) = (Vec::new(), Vec::new());
         let mut taking_part = Vec::new();
         for (peer, program) in &self.programs {
             match workload.exclusion(*peer) {
@@ -302,9 +304,17 @@ impl Run {
         }
         if let Some(reason) = self.stand.lacks(workload) {
             progress(format_args!("{} skipped: {reason}", workload.name));
-            return Ok(Outcome::new(workload, Vec::new(), &[], vec![format!("skipped: {reason}")]));
+            let notes = vec![format!("skipped: {reason}")];
+            return Ok(Outcome { notes, ..Outcome::new(workload, Vec::new(), &[]) });
         }
-        let rate = self.rate_for(workload, &mut notes)?;
+        let rate = match self.rate_for(workload, &mut notes) {
+            Ok(rate) => rate,
+            Err(error) => {
+                process::check_interrupted()?;
+                let failures = vec![format!("no rate: {error}")];
+                return Ok(Outcome { notes, failures, ..Outcome::new(workload, Vec::new(), &[]) });
+            }
+        };
         let mut samples: Vec<(Peer, Vec<Sample>)> =
             taking_part.iter().map(|(peer, _)| (*peer, Vec::new())).collect();
         for round in 0..self.rounds {
@@ -324,20 +334,20 @@ impl Run {
                     Ok(sample) => {
                         samples.iter_mut().filter(|(of, _)| *of == peer).for_each(|(_, all)| all.push(sample))
                     }
-                    Err(error) => notes.push(format!("{} in round {}: {error}", peer.name(), round + 1)),
+                    Err(error) => failures.push(format!("{} in round {}: {error}", peer.name(), round + 1)),
                 }
             }
         }
-        let calls = self.count_system_calls(workload, &taking_part, &mut notes)?;
-        Ok(Outcome::new(workload, samples, &calls, notes))
+        let calls = self.count_system_calls(workload, &taking_part, &mut failures)?;
+        Ok(Outcome { notes, failures, ..Outcome::new(workload, samples, &calls) })
     }
 
-    /// Half of what Envoy, or the first proxy that there is, can serve. Zero where no rate is needed.
+    /// Half of what Envoy, in whichever settings are there, or else the first proxy can serve. Zero where no rate is needed.
     fn rate_for(&self, workload: &Workload, notes: &mut Vec<String>) -> Result<f64> {
         if !matches!(workload.load, Generator::FixedRate { .. }) {
             return Ok(0.0);
         }
-        let envoy = self.programs.iter().find(|(peer, _)| *peer == Peer::Envoy);
+        let envoy = self.programs.iter().find(|(peer, _)| matches!(peer, Peer::Envoy | Peer::EnvoyBenchmark));
         let rate = match (self.rate, envoy.or(self.programs.first())) {
             (Some(rate), _) => rate,
             (None, Some((peer, program))) => {
@@ -355,7 +365,7 @@ impl Run {
         &self,
         workload: &Workload,
         taking_part: &[(Peer, &std::path::Path)],
-        notes: &mut Vec<String>,
+        failures: &mut Vec<String>,
     ) -> Result<Vec<(Peer, f64)>> {
         let mut counts = Vec::new();
         if self.system_calls && workload.name == QUICK {
@@ -363,7 +373,7 @@ impl Run {
                 progress(format_args!("{} system calls of {}", workload.name, peer.name()));
                 match self.stand.system_calls(workload, *peer, program) {
                     Ok(calls) => counts.push((*peer, calls)),
-                    Err(error) => notes.push(format!("system calls of {}: {error}", peer.name())),
+                    Err(error) => failures.push(format!("system calls of {}: {error}", peer.name())),
                 }
                 process::check_interrupted()?;
             }

@@ -24,7 +24,7 @@ pub(crate) struct Comparison {
     pub(crate) rounds: usize,
     pub(crate) seconds: u32,
     pub(crate) workloads: Vec<Outcome>,
-    /// False when a control spread too far in any workload.
+    /// False when a control spread too far in any workload; without a control nobody knows, and it is true.
     pub(crate) valid: bool,
 }
 
@@ -39,6 +39,8 @@ pub(crate) struct Outcome {
     pub(crate) ratios: BTreeMap<&'static str, f64>,
     pub(crate) control: Option<Control>,
     pub(crate) notes: Vec<String>,
+    /// What could not be measured, and why.
+    pub(crate) failures: Vec<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -84,7 +86,6 @@ impl Outcome {
         workload: &Workload,
         samples: Vec<(Peer, Vec<Sample>)>,
         system_calls: &[(Peer, f64)],
-        notes: Vec<String>,
     ) -> Outcome {
         let calls = |peer| system_calls.iter().find(|(of, _)| *of == peer).map(|(_, calls)| *calls);
         let peers: BTreeMap<_, _> = samples
@@ -103,7 +104,17 @@ impl Outcome {
             _ => control(&peers),
         };
         let unit = workload.unit().text();
-        Outcome { workload: workload.name, what: workload.what, unit, peers, ratios, control, notes }
+        let (notes, failures) = (Vec::new(), Vec::new());
+        Outcome {
+            workload: workload.name,
+            what: workload.what,
+            unit,
+            peers,
+            ratios,
+            control,
+            notes,
+            failures,
+        }
     }
 
     pub(crate) fn valid(&self) -> bool {
@@ -166,11 +177,17 @@ pub(crate) fn print(comparison: &Comparison) -> String {
         for note in &outcome.notes {
             let _ = writeln!(text, "{}: {note}", outcome.workload);
         }
+        for failure in &outcome.failures {
+            let _ = writeln!(text, "{}: FAILED: {failure}", outcome.workload);
+        }
         if let Some(Control { peer, spread }) = &outcome.control {
             let percent = spread * 100.0;
             let judgement = if outcome.valid() { "" } else { ": INVALID, the machine was not quiet" };
             let _ = writeln!(text, "{}: {peer} spread by {percent:.1} %{judgement}", outcome.workload);
         }
+    }
+    if outcomes.iter().all(|outcome| outcome.control.is_none()) {
+        text += "\nNo control ran twice, so nothing says whether the machine was quiet.\n";
     }
     if !comparison.valid {
         text += "\nThis run is INVALID: a control spread by more than 10 %. Do not quote its figures.\n";
@@ -247,7 +264,7 @@ mod tests {
         let workload = Workload::find("get-64").expect("known");
         let sample = |cost: &f64| Sample { cost: *cost, completed: 1, ..Sample::default() };
         let samples = costs.iter().map(|(peer, costs)| (*peer, costs.iter().map(sample).collect()));
-        Outcome::new(&workload, samples.collect(), &[(Peer::Nginx, 4.0)], Vec::new())
+        Outcome::new(&workload, samples.collect(), &[(Peer::Nginx, 4.0)])
     }
 
     #[test]
