@@ -68,10 +68,7 @@ fn connection_manager_fields() {
     assert_eq!(manager.max_request_headers_bytes, 102_400);
     assert_eq!((manager.stream_idle_timeout, manager.request_timeout), (None, seconds(2)));
     assert_eq!(manager.request_headers_timeout, seconds(3));
-    assert_eq!(
-        (manager.drain_timeout, manager.delayed_close_timeout),
-        (Duration::from_secs(4), Duration::ZERO)
-    );
+    assert_eq!(manager.delayed_close_timeout, Duration::ZERO);
     assert!(manager.use_remote_address && manager.skip_xff_append && manager.preserve_external_request_id);
     assert!(manager.always_set_request_id_in_response && !manager.generate_request_id);
     assert_eq!(manager.xff_num_trusted_hops, 2);

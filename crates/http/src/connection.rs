@@ -34,6 +34,9 @@ use crate::{
     stats::{HttpStats, whole_ms},
 };
 
+/// How long an idle HTTP/1 connection is kept once draining has started: a request may be on its way, and an answer
+/// with `connection: close` loses nothing, while a close that crosses it does.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves the connections of one filter chain on one worker. Cheap to clone.
@@ -58,6 +61,7 @@ pub(crate) struct Shared {
     headers_timeout: Option<Duration>,
     delayed_close_timeout: Duration,
     http2: Http2Settings,
+    buffer_limit: usize,
 }
 
 impl<S> ConnectionManager<S>
@@ -65,9 +69,11 @@ where
     S: Service<Request, Response = Response, Error = LocalReply> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    /// A connection manager that hands requests to `filters`, whose `poll_ready` is not asked.
+    /// A connection manager that hands requests to `filters`, whose `poll_ready` is not asked. Of what it writes,
+    /// an HTTP/2 stream holds back at most `buffer_limit` bytes.
     pub fn new(
         config: &HttpConnectionManager,
+        buffer_limit: u32,
         stats: Arc<HttpStats>,
         access_log: AccessLog,
         filters: S,
@@ -89,6 +95,7 @@ where
             },
             delayed_close_timeout: config.delayed_close_timeout,
             http2: config.http2,
+            buffer_limit: buffer_limit as usize,
         };
         Self { shared: Arc::new(shared), filters }
     }
@@ -112,6 +119,7 @@ where
             self.shared.rules.server_name.clone(),
             self.shared.max_request_headers_bytes,
             log,
+            drain.clone(),
         ));
         // Counts the end even if the task is dropped.
         let ended = Ended { state: Arc::clone(&state), tls };
@@ -122,7 +130,6 @@ where
                 shared: Arc::clone(&self.shared),
                 state: Arc::clone(&state),
                 connection,
-                drain: drain.clone(),
                 filters: self.filters.clone(),
             };
             if http2 {
@@ -154,7 +161,10 @@ where
         }
         let idle = self.shared.idle_timeout;
         let mut prefix = BytesMut::new();
-        let mut draining = pin!(drain.wait());
+        let mut draining = pin!(async {
+            drain.wait().await;
+            tokio::time::sleep(DRAIN_GRACE).await;
+        });
         let mut timer = pin!(async move {
             match idle {
                 Some(idle) => tokio::time::sleep(idle).await,
@@ -214,8 +224,12 @@ where
             builder.max_headers(self.shared.max_headers_count);
         }
         let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-        run(connection, |connection| connection.graceful_shutdown(), Watch::new(&self.shared, state, drain))
-            .await;
+        run(
+            connection,
+            |connection| connection.graceful_shutdown(),
+            Watch::new(&self.shared, state, drain, false),
+        )
+        .await;
     }
 
     async fn serve_http2<I>(
@@ -236,9 +250,9 @@ where
             .initial_connection_window_size(settings.initial_connection_window_size)
             .max_concurrent_streams(settings.max_concurrent_streams)
             .max_header_list_size(u32::try_from(self.shared.max_request_headers_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(256 << 10);
+            .max_send_buf_size(self.shared.buffer_limit);
         let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-        let watch = Watch::new(&self.shared, state, drain);
+        let watch = Watch::new(&self.shared, state, drain, true);
         let ended = run(connection, |connection| connection.graceful_shutdown(), watch).await;
         let protocol_error = ended.is_some_and(|result| result.is_err_and(|error| is_protocol_error(&error)));
         if protocol_error {
@@ -309,18 +323,22 @@ enum End {
 struct Watch<'a> {
     shared: &'a Shared,
     state: &'a ConnectionState,
+    http2: bool,
     draining: Option<DrainWait>,
+    draining_since: Option<Instant>,
     closed: DrainClosed,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     asked: bool,
 }
 
 impl<'a> Watch<'a> {
-    fn new(shared: &'a Shared, state: &'a ConnectionState, drain: &Drain) -> Self {
+    fn new(shared: &'a Shared, state: &'a ConnectionState, drain: &Drain, http2: bool) -> Self {
         Self {
             shared,
             state,
+            http2,
             draining: Some(drain.wait()),
+            draining_since: None,
             closed: drain.closed(),
             timer: None,
             asked: false,
@@ -335,7 +353,13 @@ impl<'a> Watch<'a> {
             && Pin::new(draining).poll(cx).is_ready()
         {
             self.draining = None;
-            return self.ask();
+            if self.http2 {
+                // GOAWAY says which streams were taken, so nothing is lost by sending it now.
+                self.state.stats().downstream_cx_drain_close.increment(1);
+                return self.ask();
+            }
+            self.draining_since = Some(Instant::now());
+            self.timer = None;
         }
         loop {
             let head = self.head_deadline();
@@ -371,7 +395,7 @@ impl<'a> Watch<'a> {
         let now = Instant::now();
         // While a request runs there is no deadline to meet, but one to look at again.
         let so_far = self.state.idle_for(now).unwrap_or_default();
-        let idle = self.shared.idle_timeout.map(|idle| now + idle.saturating_sub(so_far));
+        let idle = self.idle_timeout().map(|idle| now + idle.saturating_sub(so_far));
         let lifetime = self.shared.max_connection_duration.map(|max| self.state.created() + max);
         let gentle = [idle, lifetime].into_iter().flatten().min().filter(|_| !self.asked);
         [gentle, self.head_deadline()].into_iter().flatten().min()
@@ -388,13 +412,26 @@ impl<'a> Watch<'a> {
             stats.downstream_cx_max_duration_reached.increment(1);
             return self.ask();
         }
-        match (self.state.idle_for(now), self.shared.idle_timeout) {
+        match (self.state.idle_for(now), self.idle_timeout()) {
             (Some(idle), Some(timeout)) if idle >= timeout => {
-                stats.downstream_cx_idle_timeout.increment(1);
+                let counter = match self.draining_since {
+                    Some(_) => &stats.downstream_cx_drain_close,
+                    None => &stats.downstream_cx_idle_timeout,
+                };
+                counter.increment(1);
                 self.ask()
             }
             _ => Poll::Pending,
         }
+    }
+
+    /// How long the connection may be idle, which is not long while draining.
+    fn idle_timeout(&self) -> Option<Duration> {
+        let grace = self.draining_since.map(|since| {
+            // A connection that was idle before is kept as long as one that has just become so.
+            since.saturating_duration_since(self.state.idle_since()) + DRAIN_GRACE
+        });
+        [self.shared.idle_timeout, grace].into_iter().flatten().min()
     }
 
     fn ask(&mut self) -> Poll<End> {

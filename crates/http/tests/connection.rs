@@ -78,7 +78,7 @@ fn connect(config: &HttpConnectionManager) -> Client {
     };
     let access_log = AccessLog::new([(Format::parse(DEFAULT_FORMAT).unwrap(), sink)]);
     let filters = HeadersLayer::new(config, Arc::clone(&stats)).layer(Upstream);
-    let manager = ConnectionManager::new(config, stats, access_log, filters);
+    let manager = ConnectionManager::new(config, 1 << 20, stats, access_log, filters);
     let (io, server) = tokio::io::duplex(1 << 20);
     let (handle, drain) = Drain::new();
     let connection = Connection {
@@ -252,6 +252,25 @@ async fn draining_closes_idle_connections_and_lets_running_requests_end() {
     idle.response().await;
     idle.drain.start();
     assert_eq!(idle.rest().await, "");
+    assert_eq!(idle.counter("downstream_cx_drain_close"), 1);
+
+    let mut silent = connect(&HttpConnectionManager::default());
+    silent.drain.start();
+    assert_eq!(silent.rest().await, "");
+
+    // A request that was on its way is answered, and told that it was the last.
+    for before in ["", "GET /a HTTP/1.1\r\nhost: a\r\n\r\n"] {
+        let mut crossing = connect(&HttpConnectionManager::default());
+        crossing.send(before).await;
+        if !before.is_empty() {
+            crossing.response().await;
+        }
+        crossing.drain.start();
+        tokio::task::yield_now().await;
+        crossing.send("GET /b HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let seen = crossing.rest().await;
+        assert!(seen.contains("\r\nconnection: close\r\n") && seen.ends_with("GET 0 /b"), "{seen}");
+    }
 
     let mut running = connect(&HttpConnectionManager::default());
     running.send("POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhel").await;

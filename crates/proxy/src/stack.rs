@@ -38,11 +38,12 @@ pub enum StackError {
     AccessLog(#[from] FormatError),
 }
 
-/// Builds the stack of `chain` for the worker that `shard` names.
+/// Builds the stack of `listener`'s `chain` for the worker that `shard` names.
 ///
 /// `listener_prefix` is the prefix of the listener's stats, `listener.<address>`; `sink` gives the place where the
 /// lines of an access log go, and `None` for one whose lines are thrown away.
 pub fn handler(
+    listener: &model::Listener,
     chain: &model::FilterChain,
     clusters: &WorkerClusters,
     registry: &Registry,
@@ -65,7 +66,16 @@ pub fn handler(
         // Last, because it ends the chain: nothing comes back from it but a response.
         .service(RouterFilter::new(config, Arc::clone(&stats)));
     let access_log = access_log(&config.access_log, sink)?;
-    Ok(HttpHandler { manager: ConnectionManager::new(config, stats, access_log, filters), drain })
+    Ok(HttpHandler {
+        manager: ConnectionManager::new(
+            config,
+            listener.per_connection_buffer_limit_bytes,
+            stats,
+            access_log,
+            filters,
+        ),
+        drain,
+    })
 }
 
 /// Checks what only building the stack would find out otherwise: formats of access logs.

@@ -39,7 +39,7 @@ pub(super) fn manager(
         stream_idle_timeout,
         request_timeout,
         request_headers_timeout,
-        drain_timeout,
+        drain_timeout: _,
         delayed_close_timeout,
         access_log,
         use_remote_address,
@@ -138,7 +138,6 @@ pub(super) fn manager(
     let request_timeout = context.timeout(&at.field("request_timeout"), request_timeout);
     let request_headers_timeout =
         context.timeout(&at.field("request_headers_timeout"), request_headers_timeout);
-    let drain_timeout = context.optional_duration(&at.field("drain_timeout"), drain_timeout);
     let delayed_close_timeout =
         context.optional_duration(&at.field("delayed_close_timeout"), delayed_close_timeout);
     let access_log = access_log::all(context, &at.field("access_log"), access_log);
@@ -164,7 +163,6 @@ pub(super) fn manager(
         stream_idle_timeout,
         request_timeout,
         request_headers_timeout,
-        drain_timeout: drain_timeout.unwrap_or(default.drain_timeout),
         delayed_close_timeout: delayed_close_timeout.unwrap_or(default.delayed_close_timeout),
         http2: http2_protocol_options.as_ref().map(http_protocol::http2).unwrap_or_default(),
         access_log,

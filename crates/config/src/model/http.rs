@@ -47,8 +47,6 @@ pub struct HttpConnectionManager {
     pub request_timeout: Option<Duration>,
     /// `request_headers_timeout`: none by default.
     pub request_headers_timeout: Option<Duration>,
-    /// `drain_timeout`, the time between the two GOAWAYs: 5 s by default.
-    pub drain_timeout: Duration,
     /// `delayed_close_timeout`: 1 s by default; zero: none.
     pub delayed_close_timeout: Duration,
     /// `http2_protocol_options`.
@@ -80,7 +78,6 @@ impl Default for HttpConnectionManager {
             stream_idle_timeout: Some(Duration::from_secs(300)),
             request_timeout: None,
             request_headers_timeout: None,
-            drain_timeout: Duration::from_secs(5),
             delayed_close_timeout: Duration::from_secs(1),
             http2: Http2Settings::default(),
             access_log: Vec::new(),

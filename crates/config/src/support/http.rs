@@ -23,7 +23,6 @@ pub(super) const ENTRIES: &[Entry] = &[
                 "stream_idle_timeout",
                 "request_timeout",
                 "request_headers_timeout",
-                "drain_timeout",
                 "delayed_close_timeout",
                 "access_log",
                 "use_remote_address",
@@ -35,6 +34,10 @@ pub(super) const ENTRIES: &[Entry] = &[
                 "normalize_path",
                 "stream_error_on_invalid_http_message",
             ]),
+            no_effect(
+                "the second GOAWAY follows as soon as the client has acknowledged the first",
+                &["drain_timeout"],
+            ),
             guards(&[
                 "original_ip_detection_extensions",
                 "early_header_mutation_extensions",

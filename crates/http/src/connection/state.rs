@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderValue;
+use nuncio_service::Drain;
 
 use super::{
     log::RefusalLog,
@@ -30,6 +31,7 @@ pub(crate) struct ConnectionState {
     server_name: HeaderValue,
     head_limit: usize,
     log: RefusalLog,
+    drain: Drain,
     created: Instant,
     /// Requests whose response has not ended.
     active: AtomicU32,
@@ -53,12 +55,14 @@ impl ConnectionState {
         server_name: HeaderValue,
         head_limit: usize,
         log: RefusalLog,
+        drain: Drain,
     ) -> Self {
         Self {
             stats,
             server_name,
             head_limit,
             log,
+            drain,
             created: Instant::now(),
             active: AtomicU32::new(0),
             total: AtomicU32::new(0),
@@ -155,8 +159,17 @@ impl ConnectionState {
     /// How long the connection has had no stream at `now`, if it has none and no head has begun.
     pub(crate) fn idle_for(&self, now: Instant) -> Option<Duration> {
         let idle = self.active_streams() == 0 && self.head_since.load(Ordering::Relaxed) == u64::MAX;
-        let since = self.created + Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
-        idle.then(|| now.saturating_duration_since(since))
+        idle.then(|| now.saturating_duration_since(self.idle_since()))
+    }
+
+    /// When the last request ended, or the connection began.
+    pub(crate) fn idle_since(&self) -> Instant {
+        self.created + Duration::from_millis(self.idle_since.load(Ordering::Relaxed))
+    }
+
+    /// Whether the worker is draining.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_draining()
     }
 
     /// When the head that is being read began.

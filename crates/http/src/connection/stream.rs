@@ -10,12 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use nuncio_cluster::UpstreamError;
 use nuncio_service::{
-    Body, BoxError, Drain, LoggedRequest, Request, RequestProgress, Response, ResponseFlags, StreamInfo,
+    Body, BoxError, LoggedRequest, Request, RequestProgress, Response, ResponseFlags, StreamInfo,
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -33,7 +33,6 @@ pub(crate) struct StreamService<S> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) state: Arc<ConnectionState>,
     pub(crate) connection: Arc<nuncio_service::Connection>,
-    pub(crate) drain: Drain,
     pub(crate) filters: S,
 }
 
@@ -147,10 +146,6 @@ impl<S> StreamService<S> {
             stats.downstream_cx_max_requests_reached.increment(1);
             info.close_downstream = true;
         }
-        if self.drain.is_draining() {
-            stats.downstream_cx_drain_close.increment(1);
-            info.close_downstream = true;
-        }
         if version != Version::HTTP_2 && headers::connection_names(http.headers(), b"close") {
             info.close_downstream = true;
         }
@@ -228,7 +223,7 @@ where
 impl Stream {
     /// The response's head is there; the body takes the account along.
     fn answer(mut self, response: Response) -> http::Response<DownstreamBody> {
-        let Response { http, info } = response;
+        let Response { mut http, info } = response;
         let status = http.status();
         self.shared.stats.charge_status(status);
         if self.progress.as_ref().is_some_and(|progress| !progress.has_ended()) {
@@ -237,6 +232,10 @@ impl Stream {
         let headers = if self.logged.is_some() { http.headers().clone() } else { HeaderMap::new() };
         self.response = Some((status, headers));
         self.info = Some(info);
+        if self.is_http1() && self.state.is_draining() && !http.headers().contains_key(header::CONNECTION) {
+            self.shared.stats.downstream_cx_drain_close.increment(1);
+            http.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         // The codec asks an empty body for nothing.
         self.complete = self.head || http.body().is_end_stream();
         http.map(|body| {
