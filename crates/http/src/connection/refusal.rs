@@ -1,10 +1,11 @@
 //! Why a request's head was refused, from its bytes, and the reply that Envoy's codec would send.
 //!
 //! This runs when a request has been refused already, or is about to be: it may be slow, and it decides nothing
-//! about whether a request is let through except for the two framings at once.
+//! about whether a request is let through except for what the codec lets pass: two framings at once, a head that is
+//! too long, and targets of forms that the method does not have.
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri, uri::Scheme};
 
 use crate::date;
 
@@ -29,12 +30,28 @@ pub(crate) const BOTH_FRAMINGS: Refusal =
     Refusal::new(StatusCode::BAD_REQUEST, "http1.content_length_and_chunked_not_allowed");
 /// Anything else that does not parse.
 pub(crate) const CODEC_ERROR: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.codec_error");
-const TOO_LARGE: Refusal =
+/// A head beyond `max_request_headers_kb`.
+pub(crate) const TOO_LARGE: Refusal =
     Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http1.headers_too_large");
 const TOO_MANY: Refusal = Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http1.too_many_headers");
 const TRANSFER_ENCODING: Refusal =
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "http1.invalid_transfer_encoding");
 const INVALID_CHARACTERS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_characters");
+
+const INVALID_SCHEME: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_scheme");
+const INVALID_URL: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_url");
+
+/// Why a request with this target must not go on (RFC 9112, 3.2): the URI parser takes each form with each method.
+pub(crate) fn of_target(method: &Method, uri: &Uri) -> Option<Refusal> {
+    let connect = *method == Method::CONNECT;
+    match (uri.scheme(), uri.authority()) {
+        (None, None) if connect => Some(INVALID_URL),
+        (None, None) => (uri.path() == "*" && *method != Method::OPTIONS).then_some(INVALID_URL),
+        (None, Some(_)) => (!connect).then_some(CODEC_ERROR),
+        (Some(_), _) if connect => Some(INVALID_URL),
+        (Some(scheme), _) => (*scheme != Scheme::HTTP && *scheme != Scheme::HTTPS).then_some(INVALID_SCHEME),
+    }
+}
 
 /// Why the codec refused with `status` what was read as `head`, of which `limit` bytes were allowed.
 pub(crate) fn classify(status: u16, head: &[u8], limit: usize) -> Refusal {
@@ -82,6 +99,15 @@ pub(crate) fn reply(refusal: Refusal, server_name: &HeaderValue) -> Bytes {
     text.extend_from_slice(b"\r\nconnection: close\r\n\r\n");
     text.extend_from_slice(reason.as_bytes());
     text.into()
+}
+
+/// Whether the first head in `bytes` has more than `limit` bytes, its empty line included.
+pub(crate) fn is_longer(bytes: &[u8], limit: usize) -> bool {
+    let within = bytes.get(..limit).unwrap_or(bytes);
+    !memchr::memchr_iter(b'\n', within).any(|at| {
+        let rest = within.get(at + 1..).unwrap_or_default();
+        rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
+    })
 }
 
 /// What comes before the empty line.
@@ -174,6 +200,35 @@ mod tests {
         assert!(!has_both_framings(
             b"POST / HTTP/1.1\r\nx-content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
         ));
+    }
+
+    #[test]
+    fn targets_have_the_form_of_their_method() {
+        fn check(method: &str, target: &str, expected: Option<Refusal>) {
+            let (method, uri) = (method.parse().unwrap(), target.parse().unwrap());
+            assert_eq!(of_target(&method, &uri), expected, "{method} {target}");
+        }
+        check("GET", "/", None);
+        check("GET", "http://a/", None);
+        check("GET", "HTTPS://a", None);
+        check("OPTIONS", "*", None);
+        check("CONNECT", "a:443", None);
+        check("GET", "x", Some(CODEC_ERROR));
+        check("GET", "a:443", Some(CODEC_ERROR));
+        check("GET", "ftp://a/", Some(INVALID_SCHEME));
+        check("GET", "*", Some(INVALID_URL));
+        check("CONNECT", "/", Some(INVALID_URL));
+        check("CONNECT", "http://a/", Some(INVALID_URL));
+    }
+
+    #[test]
+    fn a_heads_length_is_that_of_the_head_alone() {
+        let head = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        let with_body = [head, &b"body"[..]].concat();
+        assert!(!is_longer(&with_body, head.len()));
+        assert!(is_longer(&with_body, head.len() - 1));
+        assert!(!is_longer(b"GET / HTTP/1.1\nhost: a\n\nbody", 24));
+        assert!(is_longer(b"GET / HTTP/1.1\nhost: a\n\nbody", 23));
     }
 
     #[test]

@@ -117,12 +117,19 @@ impl ConnectionState {
         self.total.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(u64::MAX, Ordering::Relaxed);
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        let both = check_framing && refusal::has_both_framings(&head);
+        let refusal = if head.len() > self.head_limit && refusal::is_longer(&head, self.head_limit) {
+            // The codec looks at its buffer's length only when a head is not complete.
+            Some(refusal::TOO_LARGE)
+        } else if check_framing && refusal::has_both_framings(&head) {
+            Some(refusal::BOTH_FRAMINGS)
+        } else {
+            None
+        };
         head.clear();
         if head.capacity() > 4096 {
             head.shrink_to(1024);
         }
-        both.then_some(refusal::BOTH_FRAMINGS)
+        refusal
     }
 
     /// Notes that a stream has ended at `now`.

@@ -78,6 +78,8 @@ pub(crate) struct DownstreamBody {
     /// The last bytes, held until the body has ended: the codec asks for no more once it has all it announced, and
     /// an upstream stream that is dropped before its end would be reset.
     last: Option<Frame<Bytes>>,
+    /// Why there is no more, until the codec has written what there was.
+    failure: Option<BoxError>,
 }
 
 /// A request body on its way to the filters.
@@ -107,6 +109,7 @@ where
             None if http1 && request.headers().get_all(header::HOST).iter().nth(1).is_some() => {
                 Some(refusal::CODEC_ERROR)
             }
+            None if http1 => refusal::of_target(request.method(), request.uri()),
             None => None,
         };
         let (stream, request) = self.begin(start, request);
@@ -240,7 +243,7 @@ impl Stream {
         self.complete = self.head || http.body().is_end_stream();
         http.map(|body| {
             let left = body.size_hint().exact().filter(|_| self.is_http1() && !self.head);
-            DownstreamBody { body, stream: Some(self), left, last: None }
+            DownstreamBody { body, stream: Some(self), left, last: None, failure: None }
         })
     }
 
@@ -321,6 +324,9 @@ impl http_body::Body for DownstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if let Some(failure) = this.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
         loop {
             let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
             let Some(stream) = &mut this.stream else { return Poll::Ready(frame) };
@@ -328,7 +334,10 @@ impl http_body::Body for DownstreamBody {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
                     stream.fail(&error);
-                    return Poll::Ready(Some(Err(error)));
+                    this.failure = Some(error);
+                    // The codec forgets what it has not written when it hears of a failure, so it gets to write first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => {
                     stream.complete = true;
@@ -354,7 +363,7 @@ impl http_body::Body for DownstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.body.is_end_stream()
+        self.last.is_none() && self.failure.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
