@@ -47,7 +47,8 @@ impl Screen {
         if self.terminal {
             self.shown = rows;
             let mut out = self.erase();
-            self.drawn = self.shown.len() + 2;
+            let (_, lines) = size();
+            self.drawn = (self.shown.len() + 2).min(lines - 1);
             out.push_str(&self.rows_text());
             print(&out);
             return;
@@ -106,19 +107,25 @@ impl Screen {
         if self.drawn == 0 {
             return String::new();
         }
-        // A line that wraps would be two, and the next redraw would leave one of them behind.
-        let width =
-            rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)).max(20);
+        // A line that wraps would be two, and one that scrolls away cannot be taken back: the next redraw would
+        // leave them behind.
+        let (width, _) = size();
         let mut text = String::from("\n");
-        let heading =
-            if self.colour { format!("\x1b[1m{:.width$}\x1b[0m", rows::heading()) } else { rows::heading() };
-        text.push_str(&heading);
+        let heading = format!("{:.width$}", rows::heading());
+        text.push_str(&if self.colour { format!("\x1b[1m{heading}\x1b[0m") } else { heading });
         text.push('\n');
-        for row in &self.shown {
+        for row in self.shown.iter().take(self.drawn - 2) {
             text.push_str(&format!("{:.width$}\n", row.to_string()));
         }
         text
     }
+}
+
+/// The terminal's columns and lines.
+fn size() -> (usize, usize) {
+    let (columns, lines) = rustix::termios::tcgetwinsize(io::stdout())
+        .map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()));
+    (columns.max(20), lines.max(5))
 }
 
 /// Print and flush; whether the reader is still there does not matter to what runs.
