@@ -359,3 +359,20 @@ async fn a_connection_ends_after_its_last_allowed_request() {
     assert!(client.rest().await.contains("\r\nconnection: close\r\n"));
     assert_eq!(client.counter("downstream_cx_max_requests_reached"), 1);
 }
+
+#[tokio::test]
+async fn the_future_of_a_connection_is_small() {
+    let registry = Registry::new(1);
+    let scope = registry.scope(Shard::worker(0), "http.test");
+    let stats = Arc::new(HttpStats::new(&scope, &scope));
+    let config = HttpConnectionManager::default();
+    let manager = ConnectionManager::new(&config, 1 << 20, stats, AccessLog::default(), Upstream);
+    let (io, _client) = tokio::io::duplex(64);
+    let connection = Connection {
+        remote_address: "127.0.0.1:5000".parse().unwrap(),
+        local_address: "127.0.0.1:80".parse().unwrap(),
+        tls: None,
+    };
+    let size = size_of_val(&manager.serve(io, Arc::new(connection), Drain::new().1));
+    assert!(size <= 2560, "{size} bytes");
+}

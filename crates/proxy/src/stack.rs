@@ -12,7 +12,7 @@ use nuncio_http::{
         route::{RouteLayer, RouteService, UnknownCluster, resolve},
     },
 };
-use nuncio_listener::{Handler, Stream};
+use nuncio_listener::{Handler, Stream, stat_name};
 use nuncio_service::{Connection, Drain, LineSink};
 use nuncio_stats::{Registry, Shard};
 use tower::ServiceBuilder;
@@ -40,22 +40,20 @@ pub enum StackError {
 
 /// Builds the stack of `listener`'s `chain` for the worker that `shard` names.
 ///
-/// `listener_prefix` is the prefix of the listener's stats, `listener.<address>`; `sink` gives the place where the
-/// lines of an access log go, and `None` for one whose lines are thrown away.
+/// `sink` gives the place where the lines of an access log go, and `None` for one whose lines are thrown away.
 pub fn handler(
     listener: &model::Listener,
     chain: &model::FilterChain,
     clusters: &WorkerClusters,
     registry: &Registry,
     shard: Shard,
-    listener_prefix: &str,
     sink: impl Fn(&model::AccessLog) -> Option<LineSink>,
     drain: Drain,
 ) -> Result<HttpHandler, StackError> {
     let config = &chain.http_connection_manager;
     let stats = Arc::new(HttpStats::new(
         &registry.scope(shard, &format!("http.{}", config.stat_prefix)),
-        &registry.scope(shard, &format!("{listener_prefix}.http.{}", config.stat_prefix)),
+        &registry.scope(shard, &format!("{}.http.{}", stat_name(listener), config.stat_prefix)),
     ));
     let filters = ServiceBuilder::new()
         // Outermost, because what it checks holds for every filter, and because local replies of all layers need

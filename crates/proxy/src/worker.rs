@@ -104,9 +104,8 @@ impl Worker {
             let prefix = stat_name(&config);
             let Some(chain) = config.filter_chains.first() else { continue };
             let sink = |log: &_| logs.writer(log, shard);
-            let handler =
-                stack::handler(&config, chain, &clusters, &registry, shard, &prefix, sink, signal.clone())
-                    .map_err(|error| format!("{}: {error}", config.place))?;
+            let handler = stack::handler(&config, chain, &clusters, &registry, shard, sink, signal.clone())
+                .map_err(|error| format!("{}: {error}", config.place))?;
             let thread = format!("worker_{index}");
             let stats = ListenerStats::new(&registry.scope(shard, &prefix), &thread, tls.is_some());
             serving.spawn(serve(socket, tls, Arc::new(handler), limit, stats, signal.clone()));

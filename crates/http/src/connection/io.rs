@@ -138,6 +138,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for DownstreamIo<I> {
             let length = self.prefix.len().min(buf.remaining());
             let bytes = self.prefix.split_to(length);
             buf.put_slice(&bytes);
+            if self.prefix.is_empty() {
+                // An empty rest would hold the whole allocation for the connection's life.
+                self.prefix = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
