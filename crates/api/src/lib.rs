@@ -3,7 +3,7 @@
 //! Both come from one file, `envoy.bin`, so that the loader (which reads by descriptor) and the lowering (which reads
 //! typed messages) cannot disagree. The README of this crate says where the file comes from.
 
-use std::sync::LazyLock;
+use std::sync::{Mutex, PoisonError};
 
 use prost_reflect::DescriptorPool;
 
@@ -17,15 +17,23 @@ pub use generated::{envoy, validate, xds};
 /// The bytes of the `FileDescriptorSet` with every message, enum, field option and validation rule.
 pub static DESCRIPTOR_SET: &[u8] = include_bytes!("../envoy.bin");
 
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    DescriptorPool::decode(DESCRIPTOR_SET).expect("the file is part of this crate and a test decodes it")
-});
+static POOL: Mutex<Option<DescriptorPool>> = Mutex::new(None);
 
 /// The descriptors of all messages of Envoy's API, also of extensions that Nuncio does not implement.
 ///
-/// The first call decodes them, which takes 30 to 45 ms.
-pub fn descriptors() -> &'static DescriptorPool {
-    &POOL
+/// The first call decodes them, which takes 30 to 45 ms; they are kept, in some 20 MB, until
+/// [`release_descriptors`]. A pool is a counted reference, so taking one costs little.
+pub fn descriptors() -> DescriptorPool {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    pool.get_or_insert_with(|| {
+        DescriptorPool::decode(DESCRIPTOR_SET).expect("the file is part of this crate and a test decodes it")
+    })
+    .clone()
+}
+
+/// Frees the descriptors as soon as nobody uses them. The next use decodes them again.
+pub fn release_descriptors() {
+    *POOL.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 #[cfg(test)]

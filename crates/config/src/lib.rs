@@ -46,5 +46,5 @@ mod walker;
 
 pub use document::Document;
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Warning, WarningKind};
-pub use load::{Loaded, load, load_route_table};
+pub use load::{Loaded, load, load_route_table, release_schema};
 pub use source::{Externals, Limits, LoadOptions, Machine, Source};

@@ -75,6 +75,12 @@ pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, Con
     Ok(Loaded { bootstrap, warnings, document })
 }
 
+/// Frees what knows Envoy's API, some 20 MB, once a program has read what it wanted to read. The next reading makes
+/// it again, which takes 30 to 45 ms.
+pub fn release_schema() {
+    nuncio_api::release_descriptors();
+}
+
 /// Loads a `RouteConfiguration` by itself, for programs that only want to route. Its routes may name any cluster.
 ///
 /// # Errors

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn every_guard_prefix_covers_a_message() {
         for prefix in GUARDING_EXTENSIONS {
-            let mut messages = nuncio_api::descriptors().all_messages();
+            let pool = nuncio_api::descriptors();
+            let mut messages = pool.all_messages();
             assert!(messages.any(|message| message.full_name().starts_with(prefix)), "{prefix}");
         }
     }

@@ -111,6 +111,7 @@ fn invoke(invocation: &Invocation, crypto: Crypto, started: Instant) -> Result<u
     runtime.block_on(async {
         let signals = Signals::new().map_err(|error| format!("error: cannot watch signals: {error}"))?;
         let running = server::start(&loaded, &options).map_err(|errors| errors.to_string())?;
+        nuncio_config::release_schema();
         serve(&running, signals, common, &invocation.command).await
     })
 }
