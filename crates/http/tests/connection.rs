@@ -7,6 +7,7 @@
 )]
 
 use std::{
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -14,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use nuncio_config::model::{CodecType, HttpConnectionManager};
 use nuncio_http::{
@@ -21,14 +24,14 @@ use nuncio_http::{
     access_log::{DEFAULT_FORMAT, Format},
     layers::headers::HeadersLayer,
 };
-use nuncio_service::{Body, Connection, Drain, DrainHandle, LineSink, Request, Response};
+use nuncio_service::{Body, BoxError, Connection, Drain, DrainHandle, LineSink, Request, Response};
 use nuncio_stats::{Registry, Shard};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Answers by path: `/early` before the request's body, `/never` never, everything else with the method, the
-/// length of the body that it read, and the path.
+/// Answers by path: `/early` before the request's body, `/never` never, `/pieces` with the request's body in the
+/// pieces that a `|` divides, everything else with the method, the length of the body that it read, and the path.
 #[derive(Clone)]
 struct Upstream;
 
@@ -47,6 +50,12 @@ impl Service<Request> for Upstream {
             let text = match parts.uri.path() {
                 "/never" => std::future::pending().await,
                 "/early" => "early".to_owned(),
+                "/pieces" => {
+                    let body = body.collect().await.unwrap().to_bytes();
+                    let pieces = body.split(|byte| *byte == b'|').map(<[u8]>::to_vec).collect();
+                    let body = Body::stream(Pieces { pieces, rest: false });
+                    return Ok(Response { http: http::Response::new(body), info: request.info });
+                }
                 path => {
                     let read = body.collect().await.map_or(usize::MAX, |body| body.to_bytes().len());
                     format!("{} {read} {path}", parts.method)
@@ -54,6 +63,38 @@ impl Service<Request> for Upstream {
             };
             Ok(Response { http: http::Response::new(Body::full(text)), info: request.info })
         })
+    }
+}
+
+/// A body whose pieces come one by one, so that each is written for itself.
+struct Pieces {
+    pieces: VecDeque<Vec<u8>>,
+    /// Whether to wait before the next one.
+    rest: bool,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.rest = !self.rest;
+        if self.rest {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.pieces.pop_front().map(|piece| Ok(Frame::data(Bytes::from(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
     }
 }
 
@@ -375,4 +416,26 @@ async fn the_future_of_a_connection_is_small() {
     };
     let size = size_of_val(&manager.serve(io, Arc::new(connection), Drain::new().1));
     assert!(size <= 2560, "{size} bytes");
+}
+
+/// The codec's own replies are recognised by their bytes, and a body may have the same.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_reads_like_a_reply_of_the_codec_is_passed_on() {
+    let own = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    for piece in
+        ["HTTP/1.0 200 OK", own, &format!("x{own}"), &own.replace("400 Bad Request", "414 URI Too Long")]
+    {
+        for body in [piece.to_owned(), format!("x|{piece}"), format!("{piece}|x")] {
+            let mut client = connect(&HttpConnectionManager::default());
+            let length = body.len();
+            client
+                .send(format!("POST /pieces HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}"))
+                .await;
+            let seen = client.response().await;
+            assert!(seen.ends_with(&format!("\r\n\r\n{}", body.replace('|', ""))), "{body:?}: {seen:?}");
+            // The connection is not out of step.
+            client.send("GET /next HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            assert!(client.response().await.ends_with("\r\n\r\nGET 0 /next"), "{body:?}");
+        }
+    }
 }

@@ -71,13 +71,18 @@ impl<I> DownstreamIo<I> {
     /// Whether `buf` is the answer to an HTTP/1.0 request, which always is a refusal. hyper answers in the version
     /// of the request, Envoy in its own.
     fn answers_http10(&self, buf: &[u8]) -> bool {
-        self.http1 && buf.starts_with(b"HTTP/1.0 ")
+        // A body may begin like that as well.
+        self.http1 && buf.starts_with(b"HTTP/1.0 ") && self.state.take_low_version()
     }
 
     /// How much of `buf` comes before an error reply of hyper's own at its end, and that reply's status.
     fn own_reply(&self, buf: &[u8]) -> Option<(usize, u16)> {
-        // A response to a request that is still being answered is ours.
-        if !self.http1 || self.state.active_streams() > 0 || !buf.ends_with(b"\r\ncontent-length: 0\r\n\r\n")
+        // A response to a request that is still being answered is ours, and so is the rest of a body, which may read
+        // like the codec's reply. (A refusal behind a body that the client is slow to take stays the codec's own.)
+        if !self.http1
+            || self.state.active_streams() > 0
+            || !buf.ends_with(b"\r\ncontent-length: 0\r\n\r\n")
+            || self.state.may_write_body()
         {
             return None;
         }
@@ -208,6 +213,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_reply(cx))?;
+        // The codec flushes when it has written all that it holds.
+        self.state.all_written();
         Pin::new(&mut self.io).poll_flush(cx)
     }
 

@@ -47,6 +47,10 @@ pub(crate) struct ConnectionState {
     remote_closed: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
     unread: AtomicBool,
+    /// Whether the codec may hold bytes of a body that it has not written yet.
+    body_held: AtomicBool,
+    /// Whether the next response is the refusal of a request that is not HTTP/1.1.
+    low_version: AtomicBool,
 }
 
 impl ConnectionState {
@@ -72,6 +76,8 @@ impl ConnectionState {
             last_read: AtomicU64::new(0),
             remote_closed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            body_held: AtomicBool::new(false),
+            low_version: AtomicBool::new(false),
         }
     }
 
@@ -153,6 +159,33 @@ impl ConnectionState {
 
     pub(crate) fn has_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the codec was given bytes of a body. They may read like anything.
+    pub(crate) fn hold_body(&self) {
+        self.body_held.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the codec has written all that it was given.
+    pub(crate) fn all_written(&self) {
+        if self.body_held.load(Ordering::Relaxed) {
+            self.body_held.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what the codec writes can hold bytes of a body.
+    pub(crate) fn may_write_body(&self) -> bool {
+        self.body_held.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the response to come refuses a request that is not HTTP/1.1.
+    pub(crate) fn refuse_low_version(&self) {
+        self.low_version.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted; once.
+    pub(crate) fn take_low_version(&self) -> bool {
+        self.low_version.load(Ordering::Relaxed) && self.low_version.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn active_streams(&self) -> u32 {

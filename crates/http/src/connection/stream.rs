@@ -66,6 +66,8 @@ pub(crate) struct Stream {
     /// Whether the response was handed over to its end.
     complete: bool,
     failed: bool,
+    /// Whether the request was answered in the codec's name.
+    refused: bool,
 }
 
 /// A response body on its way to the client.
@@ -170,6 +172,7 @@ impl<S> StreamService<S> {
             head: *http.method() == Method::HEAD,
             complete: false,
             failed: false,
+            refused: false,
         };
         (stream, Request { http, info })
     }
@@ -180,9 +183,13 @@ impl<S> StreamService<S> {
         &self,
         refusal: Refusal,
         info: Box<StreamInfo>,
-        stream: Stream,
+        mut stream: Stream,
     ) -> http::Response<DownstreamBody> {
         self.state.count_refusal();
+        stream.refused = true;
+        if refusal == refusal::LOW_VERSION {
+            self.state.refuse_low_version();
+        }
         if info.progress.is_none() {
             // Envoy counts a refusal as an answer to an incomplete request, even if nothing was to follow.
             self.shared.stats.downstream_rq_rx_reset.increment(1);
@@ -352,6 +359,9 @@ impl http_body::Body for DownstreamBody {
             };
             let length = data.len() as u64;
             stream.bytes_sent += length;
+            if stream.is_http1() && !stream.refused {
+                stream.state.hold_body();
+            }
             this.left = this.left.map(|left| left.saturating_sub(length));
             stream.complete |= this.body.is_end_stream();
             if this.left == Some(0) && !stream.complete {
