@@ -1,0 +1,137 @@
+//! Records Envoy's answers and compares Nuncio's with them.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Parser, Subcommand};
+use nuncio_oracle::{
+    Result,
+    case::Case,
+    check_all,
+    compare::with_record,
+    fixtures, pattern,
+    proxy::{CHILD, Program},
+    record::{self, Record},
+    run::run,
+};
+use nuncio_proxy::Crypto;
+use rustls::crypto::aws_lc_rs;
+
+/// Runs the same exchanges in Nuncio and in Envoy and compares what everybody sees.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record Envoy's answers (ENVOY_BIN, or envoy on the path) to the cases; all by default
+    Record {
+        /// Names of cases, `*` for any text
+        cases: Vec<String>,
+        /// Record Nuncio's answers where they differ on purpose instead
+        #[arg(long)]
+        own: bool,
+    },
+    /// Compare Nuncio, and Envoy where it is installed, with what is recorded
+    Check {
+        /// Names of cases, `*` for any text
+        cases: Vec<String>,
+        /// Only exchanges with this name, `*` for any text
+        #[arg(long, default_value = "*")]
+        exchange: String,
+        /// Do not run Envoy
+        #[arg(long)]
+        nuncio_only: bool,
+    },
+    /// Print what both show in an exchange
+    Show {
+        /// The case
+        case: String,
+        /// The exchange, `*` for any text
+        exchange: String,
+    },
+}
+
+fn main() -> ExitCode {
+    if std::env::var_os(CHILD).is_some() {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        return nuncio_proxy::main_front_proxy(Crypto { provider, ticketer: aws_lc_rs::Ticketer::new });
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result =
+        runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(command(Cli::parse().command)));
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(command: Command) -> Result<bool> {
+    let folder = fixtures();
+    let nuncio = Program::nuncio(&std::env::current_exe()?);
+    match command {
+        Command::Record { cases, own } => {
+            let mut running = Vec::new();
+            for case in record::cases(&folder, picks(&cases))? {
+                let nuncio = nuncio.clone();
+                running.push(tokio::spawn(async move {
+                    if own { record_own(&case, &nuncio).await } else { record_envoy(&case).await }
+                }));
+            }
+            let mut good = true;
+            for case in running {
+                good &= case.await??;
+            }
+            Ok(good)
+        }
+        Command::Check { cases, exchange, nuncio_only } => {
+            let envoy = Program::envoy().filter(|_| !nuncio_only);
+            let report = check_all(picks(&cases), &exchange, &nuncio, envoy.as_ref()).await?;
+            print!("{report}");
+            Ok(report.findings.is_empty())
+        }
+        Command::Show { case, exchange } => {
+            for case in record::cases(&folder, |name| pattern::matches(&case, name))? {
+                for program in Program::envoy().iter().chain([&nuncio]) {
+                    let answers =
+                        run(&case, program, &folder, |name| pattern::matches(&exchange, name), |_| None);
+                    for (name, seen) in answers.await?.exchanges {
+                        println!("{}: {name}\n{}", program.name(), serde_json::to_string_pretty(&seen)?);
+                    }
+                }
+            }
+            Ok(true)
+        }
+    }
+}
+
+fn picks(names: &[String]) -> impl Fn(&str) -> bool {
+    |name| names.is_empty() || names.iter().any(|wanted| pattern::matches(wanted, name))
+}
+
+/// Records Envoy's answers, once it has given the same ones twice.
+async fn record_envoy(case: &Case) -> Result<bool> {
+    let envoy = Program::envoy().ok_or("Envoy is not installed: set ENVOY_BIN, or have envoy on the path")?;
+    let folder = fixtures();
+    let first = run(case, &envoy, &folder, |_| true, |_| None).await?;
+    let second = run(case, &envoy, &folder, |_| true, |_| None).await?;
+    let findings = with_record(case, &first.exchanges, &second);
+    findings.iter().for_each(|finding| println!("Envoy disagrees with itself: {finding}"));
+    println!("{}: {} exchanges recorded", case.name, first.exchanges.len());
+    Record::save(&folder, &case.name, first.exchanges)?;
+    Ok(findings.is_empty())
+}
+
+async fn record_own(case: &Case, nuncio: &Program) -> Result<bool> {
+    let folder = fixtures();
+    let differs = |name: &str| case.differs(name).next().is_some();
+    let answers = run(case, nuncio, &folder, differs, |_| None).await?;
+    println!("{}: {} differ on purpose", case.name, answers.exchanges.len());
+    record::save_own(&folder, case, &answers.exchanges)?;
+    Ok(true)
+}

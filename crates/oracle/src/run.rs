@@ -1,0 +1,230 @@
+//! Runs a case in one proxy.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::sleep};
+
+use crate::{
+    Result, admin,
+    case::{Case, Exchange},
+    client,
+    normal::Normal,
+    origin::Origins,
+    pattern,
+    ports::Reserved,
+    proxy::{Folder, Program, Proxy},
+    seen::{Response, Seen},
+};
+
+/// How many exchanges one proxy process serves. They wait more than they work, so several processes run at a time.
+const EXCHANGES_PER_PROXY: usize = 8;
+
+/// How many processes run at a time.
+static PROCESSES: Semaphore = Semaphore::const_new(12);
+
+/// What a proxy showed in a case.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// Each exchange by its name.
+    pub exchanges: BTreeMap<String, Seen>,
+    /// The names of all counters and gauges that it has.
+    pub names: BTreeSet<String>,
+}
+
+/// Runs the exchanges that `wanted` picks. `expected_lines` tells how many lines the access log will have.
+///
+/// # Errors
+/// Where the proxy cannot be run, or a script makes no sense.
+pub async fn run(
+    case: &Case,
+    program: &Program,
+    cases: &Path,
+    wanted: impl Fn(&str) -> bool,
+    expected_lines: impl Fn(&str) -> Option<usize>,
+) -> Result<Answers> {
+    let mut groups: Vec<Vec<Exchange>> = Vec::new();
+    let mut continues = false;
+    for exchange in case.exchanges.iter().filter(|exchange| wanted(&exchange.name)) {
+        match groups.last_mut() {
+            Some(group) if continues || group.len() < EXCHANGES_PER_PROXY => group.push(exchange.clone()),
+            _ => groups.push(vec![exchange.clone()]),
+        }
+        continues = exchange.keep_upstream;
+    }
+    let mut running = Vec::new();
+    for group in groups {
+        let lines = group.iter().map(|exchange| expected_lines(&exchange.name)).collect::<Vec<_>>();
+        let (case, program, cases) = (case.clone(), program.clone(), cases.to_owned());
+        running.push(tokio::spawn(async move { run_group(&case, &group, &lines, &program, &cases).await }));
+    }
+    let mut answers = Answers::default();
+    for group in running {
+        let Answers { exchanges, names } = group.await??;
+        answers.exchanges.extend(exchanges);
+        answers.names.extend(names);
+    }
+    Ok(answers)
+}
+
+async fn run_group(
+    case: &Case,
+    group: &[Exchange],
+    lines: &[Option<usize>],
+    program: &Program,
+    cases: &Path,
+) -> Result<Answers> {
+    let _permit = PROCESSES.acquire().await?;
+    let folder = Folder::new()?;
+    let origins = Origins::start(&case.origins).await?;
+    let mut reserved = BTreeMap::new();
+    let config = configuration(case, cases, &folder, &origins, &mut reserved)?;
+    let proxy = Proxy::start(program, &config, &folder).await?;
+    let ports = origins.ports.iter().map(|(name, port)| (name.as_str(), *port));
+    let ours = reserved.iter().map(|(name, reserved)| (name.as_str(), reserved.port));
+    let normal = Normal::new(ports.chain(ours));
+    let mut log = Log { path: folder.file("access.log"), taken: 0 };
+
+    let mut answers = Answers::default();
+    let mut before = admin::settled(proxy.admin, false).await?;
+    for (exchange, lines) in group.iter().zip(lines) {
+        let address = match reserved.get(&exchange.to) {
+            Some(reserved) => SocketAddr::from(([127, 0, 0, 1], reserved.port)),
+            None if exchange.to == "admin" => proxy.admin,
+            None => return Err(format!("the configuration has no {:?}", exchange.to).into()),
+        };
+        origins.begin(&exchange.origin);
+        let told = |error| format!("{}, {}: {error}", case.name, exchange.name);
+        let (responses, connection) = client::run(exchange, address, &origins).await.map_err(told)?;
+        let origin = origins.end().await;
+        if !exchange.keep_upstream {
+            origins.close_idle().await;
+        }
+        let after = admin::settled(proxy.admin, exchange.keep_upstream).await.map_err(told)?;
+        let stats = after.iter().map(|(name, value)| {
+            let change = value - before.get(name).copied().unwrap_or_default();
+            (name.clone(), change)
+        });
+        let mut stats: admin::Stats = stats.filter(|(_, change)| *change != 0).collect();
+        adjust(&mut stats, &after, exchange, &responses);
+        let varies = |name: &str| case.vary.iter().chain(&exchange.vary).any(|p| pattern::matches(p, name));
+        let log = log.lines(*lines).await;
+        let mut seen = Seen { responses, connection, origin, log, stats };
+        normal.seen(&mut seen);
+        if exchange.unordered {
+            seen.origin.sort_by(|a, b| a.head.cmp(&b.head));
+            seen.log.sort();
+        }
+        seen.stats.retain(|name, _| !varies(name));
+        answers.exchanges.insert(exchange.name.clone(), seen);
+        before = after;
+    }
+    answers.names = before.keys().map(|name| normal.line(name)).collect();
+    Ok(answers)
+}
+
+/// Takes out what differs without being a difference: HTTP/2 can say one thing in more or fewer bytes, and a
+/// duration can have more digits.
+fn adjust(stats: &mut admin::Stats, after: &admin::Stats, exchange: &Exchange, responses: &[Response]) {
+    stats.retain(|name, _| {
+        let Some((owner, _)) = name.split_once("stream_cx_").filter(|_| name.ends_with("x_bytes_total"))
+        else {
+            return true;
+        };
+        let http2 = match owner.strip_suffix("up") {
+            Some(cluster) => after.keys().any(|name| name.starts_with(&format!("{cluster}http2."))),
+            None => exchange.http2,
+        };
+        !http2
+    });
+    let extra_digits = |response: &Response| {
+        let value = crate::http1::header(&response.head, "x-envoy-upstream-service-time");
+        value.map_or(0, |value| value.len() as i64 - 1)
+    };
+    let extra: i64 = responses.iter().map(extra_digits).sum();
+    for (_, change) in stats.iter_mut().filter(|(name, _)| name.ends_with(".downstream_cx_tx_bytes_total")) {
+        *change -= extra;
+    }
+}
+
+/// The case's configuration with its placeholders filled in.
+fn configuration(
+    case: &Case,
+    cases: &Path,
+    folder: &Folder,
+    origins: &Origins,
+    reserved: &mut BTreeMap<String, Reserved>,
+) -> Result<String> {
+    let path = cases.join(&case.config);
+    let mut text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for (from, to) in &case.replace {
+        if !text.contains(from) {
+            return Err(format!("{}: {from:?} is not in {}", case.name, case.config).into());
+        }
+        text = text.replace(from, to);
+    }
+    let mut filled = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").ok_or("a placeholder is not closed")?;
+        filled.push_str(before);
+        match name {
+            "access_log" => filled.push_str(&folder.file("access.log").to_string_lossy()),
+            "certificate" | "key" => filled.push_str(&certificate(folder, name)?),
+            _ => {
+                let port = match (origins.ports.get(name), reserved.get(name)) {
+                    (Some(port), _) => *port,
+                    (None, Some(reserved)) => reserved.port,
+                    (None, None) => {
+                        let new = if name == "silent" { Reserved::silent()? } else { Reserved::new()? };
+                        reserved.entry(name.to_owned()).or_insert(new).port
+                    }
+                };
+                filled.push_str(&port.to_string());
+            }
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// The path of a certificate made for this run, or of its key.
+fn certificate(folder: &Folder, which: &str) -> Result<String> {
+    let file = folder.file(which);
+    if !file.exists() {
+        let made = rcgen::generate_simple_self_signed(["example.com".to_owned()])?;
+        fs::write(folder.file("certificate"), made.cert.pem())?;
+        fs::write(folder.file("key"), made.signing_key.serialize_pem())?;
+    }
+    Ok(file.to_string_lossy().into_owned())
+}
+
+/// The access log of a proxy.
+struct Log {
+    path: std::path::PathBuf,
+    taken: usize,
+}
+
+impl Log {
+    /// The lines that are new. Proxies write them late, so it helps to know how many there will be.
+    async fn lines(&mut self, expected: Option<usize>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for round in 0..100 {
+            let text = fs::read(&self.path).map(|bytes| crate::seen::text(&bytes)).unwrap_or_default();
+            lines = text.lines().skip(self.taken).map(str::to_owned).collect();
+            let enough = expected.map_or(round >= 10, |expected| lines.len() >= expected);
+            if enough {
+                break;
+            }
+            sleep(Duration::from_millis(15)).await;
+        }
+        self.taken += lines.len();
+        lines
+    }
+}
