@@ -125,6 +125,9 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &
     }
     if seen.remove {
         remove_from_request(headers, edge);
+        // `Connection` may have named them.
+        seen.forwarded_proto &= headers.contains_key(X_FORWARDED_PROTO);
+        seen.request_id &= headers.contains_key(X_REQUEST_ID);
     }
     if info.protocol == Version::HTTP_2 {
         join_cookies(headers);
@@ -177,7 +180,7 @@ fn remove_from_request(headers: &mut HeaderMap, edge: bool) {
 }
 
 /// Keeps what `keep` wants, in order. `HeaderMap::remove` moves the last entry into the gap.
-fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+pub(crate) fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName, &HeaderValue) -> bool) {
     let old = std::mem::replace(headers, HeaderMap::with_capacity(headers.len() + 4));
     let mut current: Option<HeaderName> = None;
     for (name, value) in old {

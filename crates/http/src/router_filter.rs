@@ -181,6 +181,15 @@ impl Exchange {
     fn fail(mut self, error: &UpstreamError) -> LocalReply {
         self.info.upstream_host = error.host();
         self.info.upstream_failure = error.transport_failure_reason();
+        if error.is_request_body()
+            && self.info.progress.as_ref().is_some_and(|progress| progress.is_malformed())
+        {
+            self.shared.stats.downstream_cx_protocol_error.increment(1);
+            return LocalReply::new(self.info, StatusCode::BAD_REQUEST, "http1.codec_error")
+                .body("Bad Request")
+                .flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+                .close();
+        }
         let status = error.status();
         self.cluster.charge_response(status, self.info.internal, None);
         let mut reply =

@@ -114,6 +114,7 @@ impl StreamInfo {
 pub struct RequestProgress {
     bytes: AtomicU64,
     ended: AtomicBool,
+    malformed: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
 
@@ -130,6 +131,16 @@ impl RequestProgress {
         if let Some(waker) = waiting {
             waker.wake();
         }
+    }
+
+    /// Notes that the body cannot be read on because its framing is wrong.
+    pub fn break_off(&self) {
+        self.malformed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the body's framing is wrong.
+    pub fn is_malformed(&self) -> bool {
+        self.malformed.load(Ordering::Relaxed)
     }
 
     /// The bytes read so far.

@@ -5,9 +5,9 @@
 //! too long, and targets of forms that the method does not have.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, uri::Scheme};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Scheme};
 
-use crate::date;
+use crate::{date, headers};
 
 /// A refusal by the codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ impl Refusal {
     }
 }
 
+const HTTP2_HEADER: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http2.invalid.header.field");
 /// HTTP/1.0 and everything else that is not HTTP/1.1.
 pub(crate) const LOW_VERSION: Refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, "low_version");
 /// Both `content-length` and `transfer-encoding`: the origin might see another end of the body than we do.
@@ -36,6 +37,7 @@ pub(crate) const TOO_LARGE: Refusal =
 const TOO_MANY: Refusal = Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "http1.too_many_headers");
 const TRANSFER_ENCODING: Refusal =
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "http1.invalid_transfer_encoding");
+const CONNECTION_HEADER: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.connection_header_rejected");
 const INVALID_CHARACTERS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_characters");
 
 const INVALID_SCHEME: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_scheme");
@@ -101,6 +103,34 @@ pub(crate) fn reply(refusal: Refusal, server_name: &HeaderValue) -> Bytes {
     text.into()
 }
 
+/// Why a request with these headers must not go on over HTTP/1.
+pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Refusal> {
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Some(CODEC_ERROR);
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (!coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some())
+    {
+        // Whoever reads the first of several codings, or only the last, sees another body than we do.
+        return Some(TRANSFER_ENCODING);
+    }
+    // A client must not take away what a proxy before us has said of it.
+    let rejected = [&b"x-forwarded-for"[..], b"x-forwarded-host", b"x-forwarded-proto"];
+    let nominated = headers.contains_key(header::CONNECTION)
+        && rejected.into_iter().any(|name| headers::connection_names(headers, name));
+    nominated.then_some(CONNECTION_HEADER)
+}
+
+/// Why a request with these headers must not go on over HTTP/2, where the codec counts bytes and not headers.
+pub(crate) fn of_http2_headers(headers: &HeaderMap, limit: usize) -> Option<Refusal> {
+    if headers.len() > limit {
+        return Some(TOO_MANY);
+    }
+    // An HTTP/1 upstream may read another one of them.
+    headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some().then_some(HTTP2_HEADER)
+}
+
 /// Whether the first head in `bytes` has more than `limit` bytes, its empty line included.
 pub(crate) fn is_longer(bytes: &[u8], limit: usize) -> bool {
     let within = bytes.get(..limit).unwrap_or(bytes);
@@ -110,8 +140,10 @@ pub(crate) fn is_longer(bytes: &[u8], limit: usize) -> bool {
     })
 }
 
-/// What comes before the empty line.
+/// What comes before the empty line, behind those that may come before the request line (RFC 9112, 2.2).
 fn head_of(bytes: &[u8]) -> &[u8] {
+    let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+    let bytes = bytes.get(begin..).unwrap_or_default();
     let end = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
     bytes.get(..end).unwrap_or(bytes)
 }
@@ -194,6 +226,9 @@ mod tests {
             b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTRANSFER-ENCODING: chunked\r\n\r\n"
         ));
         assert!(has_both_framings(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\ncontent-length : 5\r\n"));
+        assert!(has_both_framings(
+            b"\r\n\r\nPOST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n"
+        ));
         assert!(!has_both_framings(
             b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n\ncontent-length: 5\r\n"
         ));
@@ -219,6 +254,42 @@ mod tests {
         check("GET", "*", Some(INVALID_URL));
         check("CONNECT", "/", Some(INVALID_URL));
         check("CONNECT", "http://a/", Some(INVALID_URL));
+    }
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn headers_that_two_readers_could_read_in_two_ways_are_refused() {
+        fn check(headers: &[(&'static str, &'static str)], expected: Option<Refusal>) {
+            assert_eq!(of_headers(&map(headers)), expected, "{headers:?}");
+        }
+        check(&[("host", "a"), ("connection", "keep-alive"), ("transfer-encoding", "Chunked")], None);
+        check(&[("host", "a"), ("host", "a")], Some(CODEC_ERROR));
+        for codings in
+            [&["gzip, chunked"][..], &["chunked, chunked"], &["gzip", "chunked"], &["chunked", "chunked"]]
+        {
+            let headers: Vec<_> = codings.iter().map(|coding| ("transfer-encoding", *coding)).collect();
+            check(&headers, Some(TRANSFER_ENCODING));
+        }
+        check(&[("connection", "close, X-Forwarded-For")], Some(CONNECTION_HEADER));
+        check(&[("connection", "close"), ("connection", "x-forwarded-proto")], Some(CONNECTION_HEADER));
+        check(&[("connection", "x-forwarded-forx, x-b")], None);
+    }
+
+    #[test]
+    fn http2_headers_are_counted() {
+        fn check(headers: &[(&'static str, &'static str)], expected: Option<Refusal>) {
+            assert_eq!(of_http2_headers(&map(headers), 3), expected, "{headers:?}");
+        }
+        check(&[("a", ""), ("a", ""), ("content-length", "5")], None);
+        check(&[("a", ""), ("a", ""), ("a", ""), ("b", "")], Some(TOO_MANY));
+        check(&[("content-length", "5"), ("content-length", "5")], Some(HTTP2_HEADER));
     }
 
     #[test]

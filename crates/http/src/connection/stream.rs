@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -108,11 +109,9 @@ where
         let refusal = match self.state.begin_stream(chunked) {
             Some(refusal) => Some(refusal),
             None if version < Version::HTTP_11 => Some(refusal::LOW_VERSION),
-            None if http1 && request.headers().get_all(header::HOST).iter().nth(1).is_some() => {
-                Some(refusal::CODEC_ERROR)
-            }
-            None if http1 => refusal::of_target(request.method(), request.uri()),
-            None => None,
+            None if http1 => refusal::of_target(request.method(), request.uri())
+                .or_else(|| refusal::of_headers(request.headers())),
+            None => refusal::of_http2_headers(request.headers(), self.shared.max_headers_count),
         };
         let (stream, request) = self.begin(start, request);
         if let Some(refusal) = refusal {
@@ -201,7 +200,8 @@ impl<S> StreamService<S> {
             .flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
             .close()
             .into_response();
-        headers::edit_response(response.http.headers_mut(), &self.shared.rules, Version::HTTP_11, true, None);
+        let version = if stream.is_http1() { Version::HTTP_11 } else { Version::HTTP_2 };
+        headers::edit_response(response.http.headers_mut(), &self.shared.rules, version, true, None);
         stream.answer(response)
     }
 }
@@ -309,10 +309,9 @@ impl Drop for Stream {
             Box::new(info)
         });
         info.flags.insert(reset);
-        let refused = info.flags.contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
         let logged = self.logged.as_ref().map(|logged| logged.lock().unwrap_or_else(PoisonError::into_inner));
         self.shared.access_log.write(&Record {
-            request: logged.as_deref().filter(|_| !refused),
+            request: logged.as_deref().filter(|_| !self.refused),
             response: self.response.as_ref().map(|(status, headers)| (*status, headers)),
             info: &info,
             bytes_received: self.received(),
@@ -387,6 +386,12 @@ impl Stream {
     }
 }
 
+/// Whether a request's body ended because of what the client sent, rather than because it went away.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
@@ -399,6 +404,11 @@ impl http_body::Body for RequestBody {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             this.progress.read(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        if let Some(Err(error)) = &frame
+            && is_malformed(error)
+        {
+            this.progress.break_off();
         }
         if frame.is_none() || (matches!(frame, Some(Ok(_))) && this.body.is_end_stream()) {
             this.progress.end();

@@ -211,3 +211,17 @@ fn the_server_header_follows_its_transformation() {
     own.server_header = ServerHeaderTransformation::PassThrough;
     check_response(&own, false, &[], &["date: (now)"]);
 }
+
+#[test]
+fn what_a_client_nominates_is_replaced_not_lost() {
+    check_request(
+        &rules(),
+        &[
+            "connection: x-request-id, x-forwarded-proto",
+            "x-request-id: mine",
+            "x-forwarded-proto: https",
+            "x-a: 1",
+        ],
+        &["x-a: 1", "x-forwarded-proto: http", "x-request-id: (new)"],
+    );
+}

@@ -185,6 +185,14 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
     if http1 && http.uri().authority().is_some() {
         to_origin_form(http);
     }
+    if !http1 && http.headers().contains_key(header::HOST) {
+        if http.uri().authority().is_some() {
+            // `:authority` is what the client asked for (RFC 9113, 8.3.1); nobody behind us may see another name.
+            headers::retain(http.headers_mut(), |name, _| *name != header::HOST);
+        } else if http.headers().get_all(header::HOST).iter().nth(1).is_some() {
+            return Some(Refused::new(StatusCode::BAD_REQUEST, "http.invalid_authority"));
+        }
+    }
     let host = match http.headers().get(header::HOST) {
         Some(host) => host.as_bytes(),
         None => match http.uri().authority() {

@@ -31,6 +31,10 @@ impl Service<Request> for Echo {
 }
 
 fn answer(method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
+    answer_over(Version::HTTP_11, method, target, headers)
+}
+
+fn answer_over(version: Version, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
     let scope = Registry::new(1).scope(Shard::worker(0), "http.test");
     let stats = Arc::new(HttpStats::new(&scope, &scope));
     let mut service = HeadersLayer::new(&HttpConnectionManager::default(), stats).layer(Echo);
@@ -45,7 +49,7 @@ fn answer(method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
     }
     let request = Request {
         http: http.body(Body::Empty).unwrap(),
-        info: Box::new(StreamInfo::new(Instant::now(), connection, Version::HTTP_11)),
+        info: Box::new(StreamInfo::new(Instant::now(), connection, version)),
     };
     let mut future = std::pin::pin!(service.call(request));
     match future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())) {
@@ -105,4 +109,28 @@ fn the_absolute_form_gives_its_host_and_goes_on_in_origin_form() {
     assert_eq!(response.http.headers().get("x-host").unwrap(), "Example.com:81");
     let response = answer("GET", "http://example.com", &[]);
     assert_eq!(response.http.headers().get("x-target").unwrap(), "/");
+}
+
+/// Routing and the upstream must go by the same name.
+#[test]
+fn an_http2_request_has_one_authority() {
+    #[track_caller]
+    fn check(target: &str, hosts: &[&str], expected: Result<&str, u16>) {
+        let headers: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+        let response = answer_over(Version::HTTP_2, "GET", target, &headers);
+        let seen = match response.http.headers().get("x-target") {
+            Some(target) => Ok((target.to_str().unwrap(), response.http.headers().get("x-host").unwrap())),
+            None => Err(response.http.status().as_u16()),
+        };
+        assert_eq!(
+            seen.map(|(target, host)| format!("{target} {}", host.to_str().unwrap())),
+            expected.map(str::to_owned)
+        );
+    }
+    check("http://a/", &[], Ok("http://a/ "));
+    check("http://a/", &["b"], Ok("http://a/ "));
+    check("http://a/", &["b", "c"], Ok("http://a/ "));
+    check("/", &["b"], Ok("/ b"));
+    check("/", &["b", "c"], Err(400));
+    check("/", &[], Err(400));
 }
