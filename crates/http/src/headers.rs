@@ -241,12 +241,7 @@ pub(crate) fn edit_response(
     let dropped = |name: &HeaderName| {
         matches!(
             name.as_str(),
-            "connection"
-                | "keep-alive"
-                | "proxy-connection"
-                | "transfer-encoding"
-                | "upgrade"
-                | "x-request-id"
+            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
         )
     };
     if headers.keys().any(dropped) {

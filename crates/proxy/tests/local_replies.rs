@@ -488,12 +488,13 @@ async fn routes_that_answer_by_themselves() {
     let fixture = Fixture::start(Proxy::in_front_of(&origin).with_routes(&[
         "{ match: { prefix: /direct }, direct_response: { status: 418, body: { inline_string: short } } }",
         "{ match: { prefix: /empty }, direct_response: { status: 202 } }",
+        "{ match: { prefix: /created }, direct_response: { status: 201 } }",
         "{ match: { prefix: /moved }, redirect: { https_redirect: true } }",
     ]))
     .await;
     let mut client = Client::connect(fixture.address()).await;
     let response = client.get("/direct").await;
-    assert_eq!(mask(&response.head), head("418 I'm a teapot", "short"));
+    assert_eq!(mask(&response.head), head("418 Unknown", "short"));
     assert_eq!(response.body, "short");
     let response = client.get("/empty").await;
     assert_eq!(
@@ -501,6 +502,11 @@ async fn routes_that_answer_by_themselves() {
         "HTTP/1.1 202 Accepted\r\ndate: DATE\r\nserver: envoy\r\ncontent-length: 0"
     );
     fixture.logged("202 - direct_response").await;
+    let response = client.get("/created").await;
+    assert_eq!(
+        mask(&response.head),
+        "HTTP/1.1 201 Created\r\nlocation: http://test/created\r\ndate: DATE\r\nserver: envoy\r\ncontent-length: 0"
+    );
     let response = client.get("/moved?q=1").await;
     assert_eq!(
         mask(&response.head),
@@ -509,9 +515,9 @@ async fn routes_that_answer_by_themselves() {
     fixture
         .proxy
         .wait_for_stats(&[
-            ("http.rq_direct_response", 2),
+            ("http.rq_direct_response", 3),
             ("http.rq_redirect", 1),
-            ("http.downstream_rq_2xx", 1),
+            ("http.downstream_rq_2xx", 2),
             ("http.downstream_rq_3xx", 1),
             ("http.downstream_rq_4xx", 1),
             ("cluster.upstream_rq_total", 0),

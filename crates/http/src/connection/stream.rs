@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, ext::ReasonPhrase};
 use nuncio_cluster::UpstreamError;
 use nuncio_service::{
     Body, BoxError, LoggedRequest, Request, RequestProgress, Response, ResponseFlags, StreamInfo,
@@ -83,6 +83,8 @@ pub(crate) struct DownstreamBody {
     last: Option<Frame<Bytes>>,
     /// Why there is no more, until the codec has written what there was.
     failure: Option<BoxError>,
+    /// Whether the head says `content-length: 0`.
+    says_zero: bool,
 }
 
 /// A request body on its way to the filters.
@@ -246,11 +248,17 @@ impl Stream {
             self.shared.stats.downstream_cx_drain_close.increment(1);
             http.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if self.is_http1()
+            && let Some(reason) = reason(status)
+        {
+            http.extensions_mut().insert(ReasonPhrase::from_static(reason.as_bytes()));
+        }
+        let says_zero = self.is_http1() && !self.head && says_zero(&http);
         // The codec asks an empty body for nothing.
         self.complete = self.head || http.body().is_end_stream();
         http.map(|body| {
             let left = body.size_hint().exact().filter(|_| self.is_http1() && !self.head);
-            DownstreamBody { body, stream: Some(self), left, last: None, failure: None }
+            DownstreamBody { body, stream: Some(self), left, last: None, failure: None, says_zero }
         })
     }
 
@@ -269,6 +277,22 @@ impl Stream {
 
     fn received(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.bytes())
+    }
+}
+
+/// Whether the head says `content-length: 0`. If the codec is told that there is no body, it moves that to the end.
+fn says_zero(http: &http::Response<Body>) -> bool {
+    !matches!(http.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        && http.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0")
+}
+
+/// What the status line calls a status where Envoy and the codec have different words for it.
+fn reason(status: StatusCode) -> Option<&'static str> {
+    match status.as_u16() {
+        418 => Some("Unknown"),
+        599 => Some("Last Unassigned Server Error Code"),
+        _ if status.canonical_reason().is_none() => Some("Unknown"),
+        _ => None,
     }
 }
 
@@ -372,7 +396,7 @@ impl http_body::Body for DownstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.failure.is_none() && self.body.is_end_stream()
+        self.last.is_none() && self.failure.is_none() && !self.says_zero && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

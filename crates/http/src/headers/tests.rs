@@ -198,7 +198,13 @@ fn the_upstreams_server_gives_its_place_and_its_date_is_kept() {
             "x-request-id: a",
             "via: b",
         ],
-        &["server: envoy", "date: Thu, 01 Jan 1970 00:00:00 EST", "via: b", "connection: close"],
+        &[
+            "server: envoy",
+            "date: Thu, 01 Jan 1970 00:00:00 EST",
+            "x-request-id: a",
+            "via: b",
+            "connection: close",
+        ],
     );
 }
 
