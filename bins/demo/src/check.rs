@@ -61,6 +61,7 @@ pub async fn run(options: &Options) -> Result<bool, Failure> {
             _ = fleet.stop() => {}
             _ = signals.next() => fleet.kill(),
         }
+        report.aborted();
     }
     let passed = report.finish();
     outcome.map(|()| passed)

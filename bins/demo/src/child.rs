@@ -20,6 +20,9 @@ use crate::guard::GuardArgs;
 /// How many lines of a process's output are kept to explain its end.
 const KEPT_LINES: usize = 15;
 
+/// How long a process's output is read after its end.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
+
 /// What the processes tell the demo.
 #[derive(Debug)]
 pub enum Event {
@@ -41,9 +44,11 @@ pub struct Child {
     name: String,
     pid: Pid,
     stopping: Arc<AtomicBool>,
-    exit: watch::Receiver<Option<ExitStatus>>,
+    /// Whether the process has ended.
+    ended: watch::Receiver<bool>,
+    /// The same with the reason, once all output was read.
+    explained: watch::Receiver<Option<Failure>>,
     app_pid: watch::Receiver<Option<u32>>,
-    log: Arc<Log>,
 }
 
 impl Child {
@@ -77,25 +82,27 @@ impl Child {
             process.stdout.take().map(|output| tokio::spawn(Arc::clone(&log).follow(output))),
             process.stderr.take().map(|output| tokio::spawn(Arc::clone(&log).follow(output))),
         ];
-        let (exit_out, exit) = watch::channel(None);
+        let (ended_out, ended) = watch::channel(false);
+        let (explained_out, explained) = watch::channel(None);
         let stopping = Arc::new(AtomicBool::new(false));
         tokio::spawn({
-            let (log, stopping) = (Arc::clone(&log), Arc::clone(&stopping));
+            let stopping = Arc::clone(&stopping);
             async move {
                 let status = process.wait().await.unwrap_or_default();
-                exit_out.send_replace(Some(status));
-                if stopping.load(Ordering::Relaxed) {
-                    return;
-                }
+                ended_out.send_replace(true);
                 // What was written last explains the end best, so it is read to its end; an orphan of the process
                 // may hold the pipe open, so not for ever.
                 for output in outputs.into_iter().flatten() {
-                    let _ = tokio::time::timeout(Duration::from_millis(500), output).await;
+                    let _ = tokio::time::timeout(LAST_OUTPUT, output).await;
                 }
-                let _ = log.events.send(Event::Ended(log.explain(status)));
+                let failure = log.explain(status);
+                explained_out.send_replace(Some(failure.clone()));
+                if !stopping.load(Ordering::Relaxed) {
+                    let _ = log.events.send(Event::Ended(failure));
+                }
             }
         });
-        Ok(Self { name: name.to_owned(), pid, stopping, exit, app_pid, log })
+        Ok(Self { name: name.to_owned(), pid, stopping, ended, explained, app_pid })
     }
 
     /// The name that the demo gave the process.
@@ -122,14 +129,9 @@ impl Child {
 
     /// Wait for the end of the process and explain it.
     pub async fn ended(&self) -> Failure {
-        let mut exit = self.exit.clone();
-        let status = match exit.wait_for(Option::is_some).await {
-            Ok(status) => status.unwrap_or_default(),
-            Err(_) => ExitStatus::default(),
-        };
-        // Both output tasks get the chance to read what was written last.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        self.log.explain(status)
+        let mut explained = self.explained.clone();
+        let explained = explained.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        explained.unwrap_or_else(|| Failure::new(format!("{} ended", self.name)))
     }
 
     /// Ask the process to end and wait for it; kill its group if it takes longer than `grace`.
@@ -137,16 +139,16 @@ impl Child {
     /// Returns what went wrong, if anything did.
     pub async fn stop(&self, grace: Duration) -> Option<Failure> {
         self.stopping.store(true, Ordering::Relaxed);
-        let mut exit = self.exit.clone();
-        if exit.borrow().is_none() {
+        let mut ended = self.ended.clone();
+        if !*ended.borrow() {
             // An error means that the process ended just now, which the wait below finds out.
             let _ = rustix::process::kill_process(self.pid, Signal::TERM);
         }
-        let in_time = tokio::time::timeout(grace, exit.wait_for(Option::is_some)).await.is_ok();
+        let in_time = tokio::time::timeout(grace, ended.wait_for(|ended| *ended)).await.is_ok();
         let orphans = rustix::process::test_kill_process_group(self.pid).is_ok();
         self.kill();
         if !in_time {
-            let _ = exit.wait_for(Option::is_some).await;
+            let _ = ended.wait_for(|ended| *ended).await;
             return Some(Failure::new(format!(
                 "{} did not end within {} s and was killed",
                 self.name,

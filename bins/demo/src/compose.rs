@@ -65,6 +65,11 @@ pub async fn run() -> Result<bool, Failure> {
     let down = compose.down().await;
     if outcome.is_ok() {
         report.row("docker-compose down", "no container, network or image is left", down);
+    } else {
+        if let Err(reason) = down {
+            eprintln!("{reason}");
+        }
+        report.aborted();
     }
     let passed = report.finish();
     outcome.map(|()| passed)

@@ -48,6 +48,11 @@ impl Report {
         self.row(step, &expected.to_string(), if seen == expected { Ok(text) } else { Err(text) });
     }
 
+    /// A last row for what an error has kept from being run.
+    pub fn aborted(&mut self) {
+        self.row("the rest", "every step runs", Err("not run, because of the error below".to_owned()));
+    }
+
     /// Print the last line; whether every step passed.
     pub fn finish(&self) -> bool {
         let passed = self.failed == 0;
