@@ -1,32 +1,38 @@
 //! One downstream connection from its first byte to its last: choice of the codec, requests to the filters, idle
 //! time, draining, and a gentle end.
 
+mod clock;
 mod io;
 mod log;
 mod refusal;
 mod state;
 mod stream;
+mod watch;
 
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
-    time::{Duration, Instant},
+    task::Poll,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use nuncio_config::model::{CodecType, Http2Settings, HttpConnectionManager};
-use nuncio_service::{Connection, Drain, DrainClosed, DrainWait, Request, Response};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    time::Sleep,
-};
+use nuncio_service::{Connection, Drain, Request, Response};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tower_service::Service;
 
-use self::{io::DownstreamIo, log::RefusalLog, state::ConnectionState, stream::StreamService};
+use self::{
+    clock::StreamExecutor,
+    io::DownstreamIo,
+    log::RefusalLog,
+    state::ConnectionState,
+    stream::StreamService,
+    watch::{DRAIN_GRACE, End, Watch},
+};
 use crate::{
     access_log::AccessLog,
     headers::HeaderRules,
@@ -34,9 +40,6 @@ use crate::{
     stats::{HttpStats, whole_ms},
 };
 
-/// How long an idle HTTP/1 connection is kept once draining has started: a request may be on its way, and an answer
-/// with `connection: close` loses nothing, while a close that crosses it does.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves the connections of one filter chain on one worker. Cheap to clone.
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     idle_timeout: Option<Duration>,
     max_connection_duration: Option<Duration>,
     headers_timeout: Option<Duration>,
+    stream_idle_timeout: Option<Duration>,
     delayed_close_timeout: Duration,
     http2: Http2Settings,
     buffer_limit: usize,
@@ -93,6 +97,7 @@ where
                 (Some(headers), Some(idle)) => Some(headers.min(idle)),
                 (headers, idle) => headers.or(idle),
             },
+            stream_idle_timeout: config.stream_idle_timeout,
             delayed_close_timeout: config.delayed_close_timeout,
             http2: config.http2,
             buffer_limit: buffer_limit as usize,
@@ -243,7 +248,9 @@ where
     {
         let _active = self.active(true);
         let settings = self.shared.http2;
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let executor =
+            StreamExecutor { state: Arc::clone(state), idle_timeout: self.shared.stream_idle_timeout };
+        let mut builder = http2::Builder::new(executor);
         builder
             .auto_date_header(false)
             .initial_stream_window_size(settings.initial_stream_window_size)
@@ -307,136 +314,6 @@ fn is_protocol_error(error: &hyper::Error) -> bool {
         source = error.source();
     }
     !error.is_closed() && !error.is_canceled() && !error.is_incomplete_message()
-}
-
-/// How a connection is asked to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// After the requests that are being answered.
-    Gently,
-    /// Now.
-    AtOnce,
-}
-
-/// What ends a connection besides its peer: draining and time.
-#[derive(Debug)]
-struct Watch<'a> {
-    shared: &'a Shared,
-    state: &'a ConnectionState,
-    http2: bool,
-    draining: Option<DrainWait>,
-    draining_since: Option<Instant>,
-    closed: DrainClosed,
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    asked: bool,
-}
-
-impl<'a> Watch<'a> {
-    fn new(shared: &'a Shared, state: &'a ConnectionState, drain: &Drain, http2: bool) -> Self {
-        Self {
-            shared,
-            state,
-            http2,
-            draining: Some(drain.wait()),
-            draining_since: None,
-            closed: drain.closed(),
-            timer: None,
-            asked: false,
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if Pin::new(&mut self.closed).poll(cx).is_ready() {
-            return Poll::Ready(End::AtOnce);
-        }
-        if let Some(draining) = &mut self.draining
-            && Pin::new(draining).poll(cx).is_ready()
-        {
-            self.draining = None;
-            if self.http2 {
-                // GOAWAY says which streams were taken, so nothing is lost by sending it now.
-                self.state.stats().downstream_cx_drain_close.increment(1);
-                return self.ask();
-            }
-            self.draining_since = Some(Instant::now());
-            self.timer = None;
-        }
-        loop {
-            let head = self.head_deadline();
-            let Some((armed, sleep)) = &mut self.timer else {
-                let Some(deadline) = self.deadline() else { return Poll::Pending };
-                self.timer = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
-                continue;
-            };
-            // Only a head that has begun can bring the deadline forward; all others are looked at when it comes.
-            if let Some(head) = head
-                && head < *armed
-            {
-                sleep.as_mut().reset(head.into());
-                *armed = head;
-            }
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            self.timer = None;
-            if let Poll::Ready(end) = self.expire() {
-                return Poll::Ready(end);
-            }
-        }
-    }
-
-    fn head_deadline(&self) -> Option<Instant> {
-        let timeout = self.shared.headers_timeout?;
-        Some(self.state.head_started()? + timeout)
-    }
-
-    /// When something runs out, as things stand.
-    fn deadline(&self) -> Option<Instant> {
-        let now = Instant::now();
-        // While a request runs there is no deadline to meet, but one to look at again.
-        let so_far = self.state.idle_for(now).unwrap_or_default();
-        let idle = self.idle_timeout().map(|idle| now + idle.saturating_sub(so_far));
-        let lifetime = self.shared.max_connection_duration.map(|max| self.state.created() + max);
-        let gentle = [idle, lifetime].into_iter().flatten().min().filter(|_| !self.asked);
-        [gentle, self.head_deadline()].into_iter().flatten().min()
-    }
-
-    fn expire(&mut self) -> Poll<End> {
-        let now = Instant::now();
-        let stats = self.state.stats();
-        if self.head_deadline().is_some_and(|deadline| now >= deadline) {
-            stats.downstream_rq_header_timeout.increment(1);
-            return Poll::Ready(End::AtOnce);
-        }
-        if self.shared.max_connection_duration.is_some_and(|max| now >= self.state.created() + max) {
-            stats.downstream_cx_max_duration_reached.increment(1);
-            return self.ask();
-        }
-        match (self.state.idle_for(now), self.idle_timeout()) {
-            (Some(idle), Some(timeout)) if idle >= timeout => {
-                let counter = match self.draining_since {
-                    Some(_) => &stats.downstream_cx_drain_close,
-                    None => &stats.downstream_cx_idle_timeout,
-                };
-                counter.increment(1);
-                self.ask()
-            }
-            _ => Poll::Pending,
-        }
-    }
-
-    /// How long the connection may be idle, which is not long while draining.
-    fn idle_timeout(&self) -> Option<Duration> {
-        let grace = self.draining_since.map(|since| {
-            // A connection that was idle before is kept as long as one that has just become so.
-            since.saturating_duration_since(self.state.idle_since()) + DRAIN_GRACE
-        });
-        [self.shared.idle_timeout, grace].into_iter().flatten().min()
-    }
-
-    fn ask(&mut self) -> Poll<End> {
-        if std::mem::replace(&mut self.asked, true) { Poll::Pending } else { Poll::Ready(End::Gently) }
-    }
 }
 
 /// Counts a codec's connection while it lives.

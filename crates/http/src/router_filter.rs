@@ -163,6 +163,7 @@ impl Exchange {
             response.headers_mut().insert(X_ENVOY_UPSTREAM_SERVICE_TIME, ms);
             info.upstream_service_time = Some(elapsed);
         }
+        info.response_deadline = self.timeouts.route_deadline();
         self.cluster.charge_response(response.status(), info.internal, elapsed);
         let http = response.map(|body| match body {
             Body::Stream(body) => Body::Stream(Box::pin(TimedBody {
@@ -226,6 +227,18 @@ impl Exchange {
                     .body("request timeout")
                     .close()
             }
+        }
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        // Whoever gives up a response that the client does not take does not know the cluster.
+        if !self.done
+            && !self.body.is_end_stream()
+            && self.timeouts.route_deadline().is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            self.cluster.charge_timeout(Some(self.host));
         }
     }
 }

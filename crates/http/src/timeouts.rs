@@ -77,6 +77,11 @@ impl Timeouts {
         self.request_end
     }
 
+    /// When the route's timeout ends, once the request has been read to its end.
+    pub(crate) fn route_deadline(&self) -> Option<Instant> {
+        Some(self.request_end? + self.route?)
+    }
+
     /// Notes that bytes of the response have passed.
     pub(crate) fn touch(&mut self) {
         self.last_activity = Instant::now();
@@ -121,10 +126,7 @@ impl Timeouts {
 
     /// The next clock to run out.
     fn next(&self) -> Option<(Instant, Expired)> {
-        let route = match (self.request_end, self.route) {
-            (Some(end), Some(route)) => Some((end + route, Expired::Route)),
-            _ => None,
-        };
+        let route = self.route_deadline().map(|deadline| (deadline, Expired::Route));
         let request = match (self.request_end, self.request) {
             (None, Some(request)) => Some((self.start + request, Expired::Request)),
             _ => None,

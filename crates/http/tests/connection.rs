@@ -30,7 +30,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Answers by path: `/early` before the request's body, `/never` never, `/pieces` with the request's body in the
+/// Answers by path: `/early` before the request's body, `/never` never, `/large` with more than a client's socket
+/// holds, `/endless` with even more and a deadline of 300 ms, `/pieces` with the request's body in the
 /// pieces that a `|` divides, everything else with the method, the length of the body that it read, and the path.
 #[derive(Clone)]
 struct Upstream;
@@ -50,6 +51,14 @@ impl Service<Request> for Upstream {
             let text = match parts.uri.path() {
                 "/never" => std::future::pending().await,
                 "/early" => "early".to_owned(),
+                "/endless" => {
+                    let mut info = request.info;
+                    info.response_deadline = info.start.checked_add(Duration::from_millis(300));
+                    let pieces = VecDeque::from(vec![vec![b'x'; 1 << 16]; 1000]);
+                    let body = Body::stream(Pieces { pieces, rest: false });
+                    return Ok(Response { http: http::Response::new(body), info });
+                }
+                "/large" => "x".repeat(3 << 20),
                 "/pieces" => {
                     let body = body.collect().await.unwrap().to_bytes();
                     let pieces = body.split(|byte| *byte == b'|').map(<[u8]>::to_vec).collect();
@@ -438,4 +447,95 @@ async fn a_body_that_reads_like_a_reply_of_the_codec_is_passed_on() {
             assert!(client.response().await.ends_with("\r\n\r\nGET 0 /next"), "{body:?}");
         }
     }
+}
+
+/// Waits until the connection has begun and a gauge is zero, without reading anything.
+async fn until_none(client: &Client, gauge: &str) {
+    let none = async {
+        while client.counter("downstream_cx_total") == 0 || client.gauge(gauge) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), none).await;
+    assert!(ended.is_ok(), "{gauge} is {}", client.gauge(gauge));
+}
+
+/// `GET` for this path as the first stream of an HTTP/2 connection whose streams may send nothing.
+fn http2_get_without_a_window(path: &str) -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, /* INITIAL_WINDOW_SIZE */ 0, 4, 0, 0, 0, 0]);
+    // :method GET, :scheme http, :authority a, :path as a literal.
+    let mut head = vec![0x82, 0x86, 0x41, 1, b'a', 0x44, u8::try_from(path.len()).unwrap()];
+    head.extend(path.bytes());
+    bytes.extend([
+        0,
+        0,
+        u8::try_from(head.len()).unwrap(),
+        1,
+        /* END_STREAM, END_HEADERS */ 5,
+        0,
+        0,
+        0,
+        1,
+    ]);
+    bytes.extend(head);
+    bytes
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up_when_a_clock_of_its_stream_runs_out() {
+    #[track_caller]
+    fn check_log(client: &Client, expected: &str) {
+        let log = client.log.lock().unwrap().clone();
+        assert!(log.contains(expected), "{expected} in {log}");
+    }
+    let idle = |millis| HttpConnectionManager {
+        stream_idle_timeout: Some(Duration::from_millis(millis)),
+        ..HttpConnectionManager::default()
+    };
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").into_bytes();
+
+    let mut route = connect(&idle(300_000));
+    route.send(get("/endless")).await;
+    until_none(&route, "downstream_cx_active").await;
+    check_log(&route, "\"GET /endless HTTP/1.1\" 200 UT ");
+    assert_eq!(route.counter("downstream_rq_idle_timeout"), 0);
+
+    let mut stream = connect(&idle(100));
+    stream.send(get("/endless")).await;
+    until_none(&stream, "downstream_cx_active").await;
+    check_log(&stream, "\"GET /endless HTTP/1.1\" 200 SI ");
+    assert_eq!(stream.counter("downstream_rq_idle_timeout"), 1);
+
+    // All of the response is with the codec, which cannot write it.
+    let mut written = connect(&idle(100));
+    written.send(get("/large")).await;
+    until_none(&written, "downstream_cx_active").await;
+    check_log(&written, "\"GET /large HTTP/1.1\" 200 - ");
+    assert_eq!(written.counter("downstream_cx_idle_timeout"), 1);
+
+    // Over HTTP/2 only the stream ends.
+    for (config, flag) in [(idle(300_000), "UT"), (idle(100), "SI")] {
+        let mut window = connect(&config);
+        window.send(http2_get_without_a_window("/endless")).await;
+        while window.counter("downstream_rq_2xx") == 0 {
+            tokio::task::yield_now().await;
+        }
+        until_none(&window, "downstream_rq_active").await;
+        check_log(&window, &format!("\"GET /endless HTTP/2\" 200 {flag} "));
+        assert_eq!(window.gauge("downstream_cx_active"), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_ends_even_if_the_client_does_not_say_that_it_has_understood() {
+    let config = HttpConnectionManager {
+        idle_timeout: Some(Duration::from_millis(100)),
+        delayed_close_timeout: Duration::ZERO,
+        ..HttpConnectionManager::default()
+    };
+    let mut client = connect(&config);
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    until_none(&client, "downstream_cx_active").await;
+    assert_eq!(client.counter("downstream_cx_idle_timeout"), 1);
 }

@@ -37,6 +37,8 @@ pub struct StreamInfo {
     pub upstream_failure: Option<&'static str>,
     /// From the end of the request to the response's head.
     pub upstream_service_time: Option<Duration>,
+    /// When the response must have ended, if the route says so.
+    pub response_deadline: Option<Instant>,
     /// How far the request's body has been read; `None` where there is no body.
     pub progress: Option<Arc<RequestProgress>>,
     /// Whether the connection is to end with this stream.
@@ -91,6 +93,7 @@ impl StreamInfo {
             upstream_host: None,
             upstream_failure: None,
             upstream_service_time: None,
+            response_deadline: None,
             progress: None,
             close_downstream: false,
             logged: None,

@@ -91,14 +91,26 @@ impl<I> DownstreamIo<I> {
 }
 
 impl<I: AsyncWrite + Unpin> DownstreamIo<I> {
+    /// Writes to the socket and counts what it took.
+    fn poll_socket(
+        &mut self,
+        write: impl FnOnce(Pin<&mut I>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let written = write(Pin::new(&mut self.io));
+        self.state.wrote(&written);
+        let written = ready!(written)?;
+        self.state.stats().downstream_cx_tx_bytes_total.increment(written as u64);
+        Poll::Ready(Ok(written))
+    }
+
     /// Writes what is left of the exchanged reply.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.reply.has_remaining() {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.reply))?;
+            let reply = self.reply.clone();
+            let written = ready!(self.poll_socket(|io| io.poll_write(cx, &reply)))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.state.stats().downstream_cx_tx_bytes_total.increment(written as u64);
             self.reply.advance(written);
         }
         Poll::Ready(Ok(()))
@@ -178,15 +190,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<I> {
             }
             Some((before, _)) => {
                 let head = buf.get(..before).unwrap_or(buf);
-                let written = ready!(Pin::new(&mut self.io).poll_write(cx, head))?;
-                self.state.stats().downstream_cx_tx_bytes_total.increment(written as u64);
-                return Poll::Ready(Ok(written));
+                return self.poll_socket(|io| io.poll_write(cx, head));
             }
             None => {}
         }
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.state.stats().downstream_cx_tx_bytes_total.increment(written as u64);
-        Poll::Ready(Ok(written))
+        self.poll_socket(|io| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -202,9 +210,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<I> {
             self.reply = self.state.low_version_reply();
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs))?;
-        self.state.stats().downstream_cx_tx_bytes_total.increment(written as u64);
-        Poll::Ready(Ok(written))
+        self.poll_socket(|io| io.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,13 +221,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<I> {
         ready!(self.poll_reply(cx))?;
         // The codec flushes when it has written all that it holds.
         self.state.all_written();
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.state.wrote(&flushed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(self.poll_reply(cx))?;
-            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            let shut_down = Pin::new(&mut self.io).poll_shutdown(cx);
+            self.state.wrote(&shut_down);
+            ready!(shut_down)?;
         }
         if self.state.has_unread() && !self.state.is_remote_closed() && !self.linger_limit.is_zero() {
             ready!(self.poll_linger(cx));

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use http::HeaderValue;
 use nuncio_service::Drain;
 
 use super::{
+    clock::ResponseClock,
     log::RefusalLog,
     refusal::{self, Refusal},
 };
@@ -44,6 +46,13 @@ pub(crate) struct ConnectionState {
     /// The bytes of the head that is being read.
     head: Mutex<Vec<u8>>,
     last_read: AtomicU64,
+    /// Milliseconds from `created` to the moment since which the socket has taken nothing; `u64::MAX` if it takes what
+    /// it is given.
+    write_blocked: AtomicU64,
+    /// That of the HTTP/1 response under way.
+    response: ResponseClock,
+    /// That of the HTTP/2 stream whose task is to be started next.
+    next_clock: Mutex<Option<Arc<ResponseClock>>>,
     remote_closed: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
     unread: AtomicBool,
@@ -74,6 +83,9 @@ impl ConnectionState {
             head_since: AtomicU64::new(u64::MAX),
             head: Mutex::default(),
             last_read: AtomicU64::new(0),
+            write_blocked: AtomicU64::new(u64::MAX),
+            response: ResponseClock::default(),
+            next_clock: Mutex::default(),
             remote_closed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             body_held: AtomicBool::new(false),
@@ -100,8 +112,50 @@ impl ConnectionState {
         self.created
     }
 
-    fn ms(&self, now: Instant) -> u64 {
+    /// A moment as milliseconds of the connection's life.
+    pub(crate) fn ms(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.created).as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    /// The moment so many milliseconds into the connection's life.
+    pub(crate) fn moment(&self, ms: u64) -> Instant {
+        self.created + Duration::from_millis(ms)
+    }
+
+    /// The clock of the HTTP/1 response under way.
+    pub(crate) fn response(&self) -> &ResponseClock {
+        &self.response
+    }
+
+    /// A clock for an HTTP/2 stream, which its task will find by [`take_clock`](Self::take_clock).
+    pub(crate) fn make_clock(&self) -> Arc<ResponseClock> {
+        let clock = Arc::new(ResponseClock::default());
+        *self.next_clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&clock));
+        clock
+    }
+
+    pub(crate) fn take_clock(&self) -> Option<Arc<ResponseClock>> {
+        self.next_clock.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes whether the socket took what it was given.
+    pub(crate) fn wrote<T>(&self, result: &Poll<T>) {
+        let blocked = self.write_blocked.load(Ordering::Relaxed) != u64::MAX;
+        match result {
+            Poll::Ready(_) if blocked => self.write_blocked.store(u64::MAX, Ordering::Relaxed),
+            Poll::Pending if !blocked => {
+                self.write_blocked.store(self.ms(Instant::now()), Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// When the socket must have taken something of what it was given, if it may leave it for `timeout`.
+    pub(crate) fn write_deadline(&self, timeout: Option<Duration>) -> Option<Instant> {
+        match self.write_blocked.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            ms => Some(self.moment(ms) + timeout?),
+        }
     }
 
     /// Keeps bytes that were read between two requests: they begin a head.

@@ -23,6 +23,7 @@ use tower_service::Service;
 
 use super::{
     Shared,
+    clock::{Overdue, ResponseClock},
     refusal::{self, Refusal},
     state::ConnectionState,
 };
@@ -54,6 +55,8 @@ pub(crate) struct Stream {
     start: Instant,
     protocol: Version,
     progress: Option<Arc<RequestProgress>>,
+    /// That of an HTTP/2 stream.
+    clock: Option<Arc<ResponseClock>>,
     /// Kept only where there is an access log.
     logged: Option<Arc<Mutex<LoggedRequest>>>,
     /// The status and, where there is a log, the headers that were sent.
@@ -165,6 +168,7 @@ impl<S> StreamService<S> {
             start,
             protocol: version,
             progress: info.progress.clone(),
+            clock: (version == Version::HTTP_2).then(|| self.state.make_clock()),
             logged: info.logged.clone(),
             response: None,
             info: None,
@@ -243,6 +247,9 @@ impl Stream {
         }
         let headers = if self.logged.is_some() { http.headers().clone() } else { HeaderMap::new() };
         self.response = Some((status, headers));
+        let deadline = info.response_deadline.map(|deadline| self.state.ms(deadline));
+        self.clock().end_by(deadline);
+        self.clock().offer(self.state.ms(self.start));
         self.info = Some(info);
         if self.is_http1() && self.state.is_draining() && !http.headers().contains_key(header::CONNECTION) {
             self.shared.stats.downstream_cx_drain_close.increment(1);
@@ -275,6 +282,26 @@ impl Stream {
         }
     }
 
+    fn clock(&self) -> &ResponseClock {
+        self.clock.as_deref().unwrap_or_else(|| self.state.response())
+    }
+
+    /// The client has not taken the response in time.
+    fn give_up(&mut self, overdue: Overdue) {
+        self.failed = true;
+        let (flags, details) = match overdue {
+            Overdue::Route => (ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, "response_timeout"),
+            Overdue::Idle => {
+                self.shared.stats.downstream_rq_idle_timeout.increment(1);
+                (ResponseFlags::STREAM_IDLE_TIMEOUT, "stream_idle_timeout")
+            }
+        };
+        if let Some(info) = &mut self.info {
+            info.flags.insert(flags);
+            info.response_code_details = details;
+        }
+    }
+
     fn received(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.bytes())
     }
@@ -299,6 +326,17 @@ fn reason(status: StatusCode) -> Option<&'static str> {
 impl Drop for Stream {
     fn drop(&mut self) {
         let now = Instant::now();
+        let idle = self.shared.stream_idle_timeout;
+        let blocked = self.state.write_deadline(idle).is_some_and(|deadline| now >= deadline);
+        let overdue =
+            self.clock().overdue(idle, self.state.ms(now)).or_else(|| blocked.then_some(Overdue::Idle));
+        if let Some(overdue) = overdue
+            && !self.complete
+            && !self.failed
+        {
+            self.give_up(overdue);
+        }
+        self.clock().ask();
         let stats = &self.shared.stats;
         let request_complete = self.progress.as_ref().is_none_or(|progress| progress.has_ended());
         self.state.end_stream(now);
@@ -354,6 +392,9 @@ impl http_body::Body for DownstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if let Some(stream) = &this.stream {
+            stream.clock().ask();
+        }
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
@@ -390,6 +431,9 @@ impl http_body::Body for DownstreamBody {
             if this.left == Some(0) && !stream.complete {
                 this.last = Some(frame);
                 continue;
+            }
+            if !stream.complete {
+                stream.clock().offer(stream.state.ms(Instant::now()));
             }
             return Poll::Ready(Some(Ok(frame)));
         }
