@@ -46,6 +46,27 @@ async fn a_reset_before_the_head() {
     }
 }
 
+#[tokio::test]
+async fn a_head_that_is_too_long() {
+    for (headers, length, accepted) in [(100, 1, true), (101, 1, false), (60, 1000, true), (80, 1000, false)]
+    {
+        let mut origin = Origin::new().await;
+        let fixture = start(http2(&origin)).await;
+        let task = tokio::spawn(fixture.cluster.request(get()));
+        let mut peer = Peer2::accept(&mut origin).await;
+        let mut response = http::Response::new(());
+        for number in 0..headers {
+            let name = http::HeaderName::try_from(format!("x-{number}")).unwrap();
+            response.headers_mut().insert(name, "x".repeat(length).parse().unwrap());
+        }
+        peer.stream().await.respond.send_response(response, true).unwrap();
+        let seen = peer.during(task).await.unwrap().map(|_| ()).map_err(|error| describe(&error));
+        let refused = Err("502 UPE upstream_reset_before_response_started{protocol_error}".to_owned());
+        assert_eq!(seen, if accepted { Ok(()) } else { refused }, "{headers} headers of {length} bytes");
+        fixture.assert_stats(&[("upstream_rq_active", 0), ("http2.streams_active", 0)]);
+    }
+}
+
 /// An origin begins a body, and then does something else.
 async fn check_in_body(finish: impl AsyncFnOnce(Peer2, h2::SendStream<Bytes>), expected: &str) {
     let mut origin = Origin::new().await;

@@ -18,6 +18,9 @@ use crate::{
     pool::{ConnectionLife, HostHandle, dial::CountedStream},
 };
 
+/// The largest response head, as the codec counts it: names, values, and 32 bytes for each header.
+const LARGEST_HEAD: u32 = 72 * 1024;
+
 pub(super) type Driver = h2::client::Connection<CountedStream, Bytes>;
 
 pub(super) struct Connection {
@@ -53,6 +56,7 @@ impl Connection {
     ) -> Result<(Self, Driver), (Kind, ConnectionLife)> {
         let handshake = h2::client::Builder::new()
             .enable_push(false)
+            .max_header_list_size(LARGEST_HEAD)
             .initial_window_size(settings.initial_stream_window_size)
             .initial_connection_window_size(settings.initial_connection_window_size)
             .max_concurrent_streams(settings.max_concurrent_streams)

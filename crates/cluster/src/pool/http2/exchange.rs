@@ -22,6 +22,9 @@ use crate::{
     pool::{ActiveRequest, HostHandle},
 };
 
+/// The most headers of a response, as over HTTP/1 and in Envoy by default. The codec counts bytes only.
+const MOST_HEADERS: usize = 100;
+
 pub(crate) struct Exchange {
     response: h2::client::ResponseFuture,
     stream: Option<Stream>,
@@ -84,6 +87,12 @@ impl Exchange {
                 return Poll::Ready(Err(stream.fail(&error)));
             }
         };
+        if response.headers().len() > MOST_HEADERS {
+            stream.handle().cell.rq_error.add();
+            // Dropping the stream resets it.
+            self.stream = None;
+            return Poll::Ready(Err(Kind::ProtocolError));
+        }
         let cell = &stream.handle().cell;
         if response.status().is_server_error() {
             cell.rq_error.add()
