@@ -2,7 +2,7 @@
 
 use std::{io, net::TcpListener, sync::Arc, thread};
 
-use nuncio_cluster::ClusterManager;
+use nuncio_cluster::{ClusterManager, WorkerClusters};
 use nuncio_config::model::Listener;
 use nuncio_listener::{ConnectionLimit, ListenerStats, serve, stat_name};
 use nuncio_service::{Drain, DrainHandle};
@@ -69,8 +69,9 @@ impl Worker {
         ready: oneshot::Sender<Result<(), String>>,
         stopped: oneshot::Receiver<()>,
     ) {
-        let mut serving = match self.serve(&signal) {
-            Ok(serving) => serving,
+        // With the last handle to the clusters, their connections would no longer be looked after.
+        let (mut serving, _clusters) = match self.serve(&signal) {
+            Ok(started) => started,
             Err(error) => {
                 // Whoever started the worker is gone if it does not listen.
                 let _ = ready.send(Err(error));
@@ -95,7 +96,7 @@ impl Worker {
     }
 
     /// Builds the stack of each listener and starts its accept loop.
-    fn serve(self, signal: &Drain) -> Result<JoinSet<io::Result<()>>, String> {
+    fn serve(self, signal: &Drain) -> Result<(JoinSet<io::Result<()>>, WorkerClusters), String> {
         let Self { index, listeners, clusters, registry, logs } = self;
         let shard = Shard::worker(index);
         let clusters = clusters.worker(shard);
@@ -110,7 +111,7 @@ impl Worker {
             let stats = ListenerStats::new(&registry.scope(shard, &prefix), &thread, tls.is_some());
             serving.spawn(serve(socket, tls, Arc::new(handler), limit, stats, signal.clone()));
         }
-        Ok(serving)
+        Ok((serving, clusters))
     }
 }
 

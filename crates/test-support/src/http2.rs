@@ -76,19 +76,19 @@ impl Http2Client {
     }
 
     /// Gets a path.
-    pub async fn get(&mut self, path: &str) -> Http2Response {
+    pub async fn get(&self, path: &str) -> Http2Response {
         let request = Request::get(format!("http://test{path}")).body(()).unwrap();
         self.request(request).await
     }
 
     /// Sends a request without a body.
-    pub async fn request(&mut self, request: Request<()>) -> Http2Response {
+    pub async fn request(&self, request: Request<()>) -> Http2Response {
         let (response, _) = self.begin(request, true).await;
         read(response).await
     }
 
     /// Sends a request with a body.
-    pub async fn post(&mut self, request: Request<()>, body: Bytes) -> Http2Response {
+    pub async fn post(&self, request: Request<()>, body: Bytes) -> Http2Response {
         let (response, mut upload) = self.begin(request, false).await;
         let (response, ()) = tokio::join!(read(response), async {
             send_all(&mut upload, body, true).await.unwrap();
@@ -97,7 +97,7 @@ impl Http2Client {
     }
 
     /// Sends a request's head.
-    pub async fn begin(&mut self, request: Request<()>, ended: bool) -> (ResponseFuture, SendStream<Bytes>) {
+    pub async fn begin(&self, request: Request<()>, ended: bool) -> (ResponseFuture, SendStream<Bytes>) {
         let mut sender = soon("a stream", self.sender.clone().ready()).await.unwrap();
         sender.send_request(request, ended).unwrap()
     }
@@ -109,7 +109,7 @@ impl Http2Client {
     }
 
     /// Whether the server has asked to use another connection, or this one has ended.
-    pub async fn is_going_away(&mut self) -> bool {
+    pub async fn is_going_away(&self) -> bool {
         let ready = self.sender.clone().ready();
         matches!(tokio::time::timeout(std::time::Duration::from_millis(10), ready).await, Ok(Err(_)))
     }

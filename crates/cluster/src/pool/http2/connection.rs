@@ -87,6 +87,8 @@ impl Connection {
         let result = driver.await;
         // The end tells not whether it came between streams; the requests that were woken by it do.
         tokio::task::yield_now().await;
+        // A GOAWAY may have come while nobody asked for a stream.
+        self.takes_streams();
         drop(self.sender().take());
         let Some(mut life) = lock(&self.life).take() else { return };
         life.requests = self.requests.load(Ordering::Relaxed);
