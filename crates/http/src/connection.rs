@@ -235,6 +235,7 @@ where
             Watch::new(&self.shared, state, drain, false),
         )
         .await;
+        state.ended();
     }
 
     async fn serve_http2<I>(
@@ -261,6 +262,7 @@ where
         let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         let watch = Watch::new(&self.shared, state, drain, true);
         let ended = run(connection, |connection| connection.graceful_shutdown(), watch).await;
+        state.ended();
         let protocol_error = ended.is_some_and(|result| result.is_err_and(|error| is_protocol_error(&error)));
         if protocol_error {
             self.shared.stats.downstream_cx_protocol_error.increment(1);
@@ -348,7 +350,7 @@ impl Drop for Ended {
         }
         stats.downstream_cx_destroy.increment(1);
         self.state.read_bytes(0);
-        let active = self.state.active_streams() > 0;
+        let active = self.state.ended_with_streams();
         if active {
             stats.downstream_cx_destroy_active_rq.increment(1);
         }

@@ -192,7 +192,9 @@ impl Exchange {
                 .close();
         }
         let status = error.status();
-        self.cluster.charge_response(status, self.info.internal, None);
+        if !error.is_request_body() {
+            self.cluster.charge_response(status, self.info.internal, None);
+        }
         let mut reply =
             LocalReply::new(self.info, status, error.details()).body(error.body()).flags(error.flags());
         if error.is_overflow() {

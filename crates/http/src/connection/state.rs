@@ -54,6 +54,7 @@ pub(crate) struct ConnectionState {
     /// That of the HTTP/2 stream whose task is to be started next.
     next_clock: Mutex<Option<Arc<ResponseClock>>>,
     remote_closed: AtomicBool,
+    ended_with_streams: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
     unread: AtomicBool,
     /// Whether the codec may hold bytes of a body that it has not written yet.
@@ -87,6 +88,7 @@ impl ConnectionState {
             response: ResponseClock::default(),
             next_clock: Mutex::default(),
             remote_closed: AtomicBool::new(false),
+            ended_with_streams: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             body_held: AtomicBool::new(false),
             low_version: AtomicBool::new(false),
@@ -205,6 +207,19 @@ impl ConnectionState {
 
     pub(crate) fn remote_closed(&self) {
         self.remote_closed.store(true, Ordering::Relaxed);
+        self.ended();
+    }
+
+    /// Notes that nothing more will come of the streams that there are. Only then are they dropped.
+    pub(crate) fn ended(&self) {
+        if self.active_streams() > 0 {
+            self.ended_with_streams.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there were streams when the connection ended.
+    pub(crate) fn ended_with_streams(&self) -> bool {
+        self.ended_with_streams.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_remote_closed(&self) -> bool {

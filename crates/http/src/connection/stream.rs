@@ -29,6 +29,9 @@ use super::{
 };
 use crate::{access_log::Record, headers, local_reply::LocalReply, router_filter::TimedOut, stats::whole_ms};
 
+/// Filters answer so when the request's body ends with its client.
+const GONE: ResponseFlags = ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+
 /// The service that the codec calls, once per request.
 #[derive(Debug)]
 pub(crate) struct StreamService<S> {
@@ -227,6 +230,10 @@ where
                     Err(reply) => reply.into_response(),
                 };
                 match stream.take() {
+                    Some(stream) if response.info.flags.contains(GONE) => {
+                        stream.abandon(response.info);
+                        Poll::Ready(Err("the client has gone".into()))
+                    }
                     Some(stream) => Poll::Ready(Ok(stream.answer(response))),
                     None => Poll::Ready(Err(POLLED_AGAIN.into())),
                 }
@@ -237,6 +244,13 @@ where
 }
 
 impl Stream {
+    /// The client went away while it sent its request: nobody takes an answer.
+    fn abandon(mut self, mut info: Box<StreamInfo>) {
+        // What ends the stream says why.
+        info.flags = ResponseFlags::default();
+        self.info = Some(info);
+    }
+
     /// The response's head is there; the body takes the account along.
     fn answer(mut self, response: Response) -> http::Response<DownstreamBody> {
         let Response { mut http, info } = response;
@@ -342,7 +356,7 @@ impl Drop for Stream {
         self.state.end_stream(now);
         let duration = now.saturating_duration_since(self.start);
         stats.downstream_rq_active.decrement(1);
-        let mut reset = ResponseFlags::default();
+        let mut reset = None;
         if !request_complete || !self.complete {
             stats.downstream_rq_rx_reset.increment(1);
         }
@@ -356,21 +370,22 @@ impl Drop for Stream {
             stats.downstream_rq_tx_reset.increment(1);
         } else {
             // Nobody took the response: the client reset the stream or went away.
-            reset = if self.protocol == Version::HTTP_2 && !self.state.is_remote_closed() {
-                ResponseFlags::DOWNSTREAM_REMOTE_RESET
+            reset = Some(if self.protocol == Version::HTTP_2 && !self.state.is_remote_closed() {
+                (ResponseFlags::DOWNSTREAM_REMOTE_RESET, "http2.remote_reset")
             } else {
-                ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION
-            };
+                (ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, "downstream_remote_disconnect")
+            });
         }
         if self.shared.access_log.is_empty() {
             return;
         }
         let mut info = self.info.take().unwrap_or_else(|| {
-            let mut info = StreamInfo::new(self.start, Arc::clone(&self.connection), self.protocol);
-            info.response_code_details = "downstream_remote_disconnect";
-            Box::new(info)
+            Box::new(StreamInfo::new(self.start, Arc::clone(&self.connection), self.protocol))
         });
-        info.flags.insert(reset);
+        if let Some((flag, details)) = reset {
+            info.flags.insert(flag);
+            info.response_code_details = details;
+        }
         let logged = self.logged.as_ref().map(|logged| logged.lock().unwrap_or_else(PoisonError::into_inner));
         self.shared.access_log.write(&Record {
             request: logged.as_deref().filter(|_| !self.refused),
