@@ -528,6 +528,35 @@ async fn a_client_that_takes_nothing_is_given_up_when_a_clock_of_its_stream_runs
 }
 
 #[tokio::test]
+async fn a_client_that_only_begins_and_resets_streams_is_sent_away() {
+    // Each stream is sent on before it is reset, so the codec's own limits do not see it.
+    let mut client = connect(&HttpConnectionManager::default());
+    let first = http2_get_without_a_window("/never");
+    let (preface, head) = first.split_at(24 + 15);
+    client.send(preface).await;
+    let mut streams = 0_u32;
+    while client.counter("downstream_rq_too_many_premature_resets") == 0 && streams < 2000 {
+        let id = (2 * streams + 1).to_be_bytes();
+        let mut head = head.to_vec();
+        head[5..9].copy_from_slice(&id);
+        if streams > 0 {
+            // The authority and the path stand in the table by now.
+            head = [&[0, 0, 4, 1, 5][..], &id, &[0x82, 0x86, 0xbf, 0xbe]].concat();
+        }
+        client.send(head).await;
+        while client.counter("downstream_rq_total") <= u64::from(streams) {
+            tokio::task::yield_now().await;
+        }
+        client.send([&[0, 0, 4, 3, 0][..], &id, &[0, 0, 0, 8]].concat()).await;
+        until_none(&client, "downstream_rq_active").await;
+        streams += 1;
+    }
+    until_none(&client, "downstream_cx_active").await;
+    assert_eq!(streams, 500);
+    assert_eq!(client.counter("downstream_rq_total"), 500);
+}
+
+#[tokio::test]
 async fn an_idle_http2_connection_ends_even_if_the_client_does_not_say_that_it_has_understood() {
     let config = HttpConnectionManager {
         idle_timeout: Some(Duration::from_millis(100)),

@@ -23,6 +23,11 @@ use super::{
 };
 use crate::stats::HttpStats;
 
+/// How long a stream lives that was not begun only to be reset, and from how many streams on that counts. Envoy's
+/// `overload.premature_reset_*`.
+const LEAST_LIFETIME: Duration = Duration::from_secs(1);
+const MANY_STREAMS: u32 = 500;
+
 /// How much of a head is kept to say what was wrong with it, beyond the limit on heads.
 const HEAD_SLACK: usize = 1024;
 
@@ -39,6 +44,8 @@ pub(crate) struct ConnectionState {
     active: AtomicU32,
     /// All requests so far.
     total: AtomicU32,
+    /// Streams that the client reset soon after it had begun them.
+    premature_resets: AtomicU32,
     /// Milliseconds from `created` to the end of the last request.
     idle_since: AtomicU64,
     /// Milliseconds from `created` to the first byte of a head that is not complete; `u64::MAX` if there is none.
@@ -80,6 +87,7 @@ impl ConnectionState {
             created: Instant::now(),
             active: AtomicU32::new(0),
             total: AtomicU32::new(0),
+            premature_resets: AtomicU32::new(0),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(u64::MAX),
             head: Mutex::default(),
@@ -198,6 +206,23 @@ impl ConnectionState {
     pub(crate) fn end_stream(&self, now: Instant) {
         self.idle_since.store(self.ms(now), Ordering::Relaxed);
         self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that the client reset a stream.
+    pub(crate) fn count_reset(&self, lifetime: Duration) {
+        if lifetime < LEAST_LIFETIME {
+            self.premature_resets.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether most streams were begun only to be reset, which costs the client next to nothing and us, and the
+    /// upstream, a request each (CVE-2023-44487).
+    pub(crate) fn has_many_resets(&self) -> bool {
+        let resets = self.premature_resets.load(Ordering::Relaxed);
+        resets > MANY_STREAMS / 2 && {
+            let total = self.total_streams();
+            total >= MANY_STREAMS && resets > total / 2
+        }
     }
 
     /// Notes that a stream ended before its request did.

@@ -371,6 +371,7 @@ impl Drop for Stream {
         } else {
             // Nobody took the response: the client reset the stream or went away.
             reset = Some(if self.protocol == Version::HTTP_2 && !self.state.is_remote_closed() {
+                self.state.count_reset(duration);
                 (ResponseFlags::DOWNSTREAM_REMOTE_RESET, "http2.remote_reset")
             } else {
                 (ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, "downstream_remote_disconnect")

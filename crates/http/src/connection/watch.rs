@@ -61,6 +61,10 @@ impl<'a> Watch<'a> {
         if Pin::new(&mut self.closed).poll(cx).is_ready() {
             return Poll::Ready(End::AtOnce);
         }
+        if self.state.has_many_resets() {
+            self.state.stats().downstream_rq_too_many_premature_resets.increment(1);
+            return Poll::Ready(End::AtOnce);
+        }
         if let Some(draining) = &mut self.draining
             && Pin::new(draining).poll(cx).is_ready()
         {
