@@ -64,17 +64,22 @@ pub(crate) async fn stats(address: SocketAddr) -> Result<Stats> {
 
 /// The stats once nothing is running any more.
 pub(crate) async fn settled(address: SocketAddr, keep_upstream: bool) -> Result<Stats> {
-    let busy = |(name, value): (&String, &i64)| {
-        *value != 0
-            && (name.ends_with(".downstream_cx_active")
-                || name.ends_with(".downstream_rq_active")
-                || name.ends_with(".upstream_rq_active")
-                || !keep_upstream && name.ends_with(".upstream_cx_active"))
+    let busy = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap_or_default();
+        value != "0" && !name.contains(".admin.") && !(keep_upstream && name.ends_with(".upstream_cx_active"))
     };
+    // A proxy may notice only now and then that an idle connection was closed, so this can take a second or two.
+    for pause in [5, 5, 10, 10, 20, 50].into_iter().chain([100; 24]) {
+        let (_, gauges) = get(address, "/stats?filter=stream_(cx%7Crq)_active$").await?;
+        if !gauges.lines().any(busy) {
+            break;
+        }
+        sleep(Duration::from_millis(pause)).await;
+    }
     let mut before = Stats::new();
-    for _ in 0..100 {
+    for _ in 0..20 {
         let now = stats(address).await?;
-        if now == before && !now.iter().any(busy) {
+        if now == before {
             break;
         }
         before = now;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, de::Error as _};
 
-use crate::Result;
+use crate::{Result, seen::Part};
 
 /// One file under `fixtures/oracle`.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Case {
     /// Stats that differ from run to run, as patterns with `*`.
     #[serde(default)]
     pub vary: Vec<String>,
+    /// Proxies tell the client's address. Where that is a loopback address Envoy tells the machine's own instead,
+    /// which is another one on each machine, so neither is compared.
+    #[serde(default)]
+    pub client_address_is_told: bool,
     /// Differences that are kept on purpose.
     #[serde(default)]
     pub differs: Vec<Differs>,
@@ -52,9 +56,20 @@ pub struct Differs {
     /// The exchange's name; a `*` at the end stands for any rest.
     pub exchange: String,
     /// The parts of the answer that differ.
-    pub what: Vec<crate::seen::Part>,
+    pub what: Vec<What>,
     /// Why, as in `docs/ENVOY_COMPAT.md`.
     pub reason: String,
+}
+
+/// What differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A part of the answer.
+    Part(Part),
+    /// Some of the stats, written as `stats:PATTERN`.
+    Stats(String),
+    /// Written as `delayed-close`: Envoy waits before it closes the connection, Nuncio does not.
+    DelayedClose,
 }
 
 /// One connection of a client, from its opening to its end.
@@ -288,10 +303,12 @@ impl Case {
         }
         Ok(case)
     }
+}
 
-    /// The differences named for an exchange.
-    pub fn differs<'a>(&'a self, exchange: &'a str) -> impl Iterator<Item = &'a Differs> {
-        self.differs.iter().filter(move |differs| crate::pattern::matches(&differs.exchange, exchange))
+impl Differs {
+    /// Whether an exchange is meant.
+    pub fn is_about(&self, exchange: &str) -> bool {
+        crate::pattern::matches(&self.exchange, exchange)
     }
 }
 
@@ -342,6 +359,20 @@ pub fn latin1(text: &str) -> Result<Vec<u8>> {
     text.chars()
         .map(|c| u8::try_from(u32::from(c)).map_err(|_| format!("{c:?} is not a byte").into()))
         .collect()
+}
+
+impl<'de> Deserialize<'de> for What {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "delayed-close" {
+            return Ok(Self::DelayedClose);
+        }
+        if let Some(pattern) = text.strip_prefix("stats:") {
+            return Ok(Self::Stats(pattern.to_owned()));
+        }
+        let part = Part::deserialize(serde::de::value::StrDeserializer::<D::Error>::new(&text))?;
+        Ok(if part == Part::Stats { Self::Stats("*".to_owned()) } else { Self::Part(part) })
+    }
 }
 
 impl<'de> Deserialize<'de> for Pair {

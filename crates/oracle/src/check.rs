@@ -39,7 +39,7 @@ impl fmt::Display for Report {
 /// Checks the cases that `wanted` picks, and in them the exchanges whose names match `exchange`.
 ///
 /// # Errors
-/// Where a case cannot be run.
+/// Where the cases cannot be read. That one cannot be run is a finding.
 pub async fn check_all(
     wanted: impl Fn(&str) -> bool,
     exchange: &str,
@@ -50,13 +50,23 @@ pub async fn check_all(
     let mut running = Vec::new();
     for case in record::cases(&fixtures(), wanted)? {
         let (nuncio, envoy, exchange) = (nuncio.clone(), envoy.cloned(), exchange.to_owned());
-        running.push(tokio::spawn(async move { check(&case, &exchange, &nuncio, envoy.as_ref()).await }));
+        let name = case.name.clone();
+        let case = tokio::spawn(async move { check(&case, &exchange, &nuncio, envoy.as_ref()).await });
+        running.push((name, case));
     }
     let mut report = Report { exchanges: 0, findings: Vec::new(), took: Duration::ZERO };
-    for case in running {
-        let (exchanges, findings) = case.await??;
-        report.exchanges += exchanges;
-        report.findings.extend(findings);
+    for (name, case) in running {
+        match case.await? {
+            Ok((exchanges, findings)) => {
+                report.exchanges += exchanges;
+                report.findings.extend(findings);
+            }
+            Err(error) => report.findings.push(Finding {
+                case: name,
+                exchange: "all".to_owned(),
+                text: error.to_string(),
+            }),
+        }
     }
     report.took = started.elapsed();
     Ok(report)

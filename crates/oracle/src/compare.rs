@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    case::Case,
+    case::{Case, Differs, What},
     pattern,
     record::{Own, key},
     run::Answers,
@@ -61,7 +61,7 @@ pub fn with_record(case: &Case, recorded: &BTreeMap<String, Seen>, now: &Answers
     findings
 }
 
-/// How Nuncio's answers differ from those that are recorded, apart from what differs on purpose.
+/// How Nuncio's answers differ from what is expected: Envoy's, and Nuncio's own where they differ on purpose.
 pub fn with_envoy(
     case: &Case,
     recorded: &BTreeMap<String, Seen>,
@@ -75,29 +75,22 @@ pub fn with_envoy(
             findings.push(finding(case, name, "is not recorded".to_owned()));
             continue;
         };
-        let mut record = record.clone();
-        let left_out = |stat: &str| {
-            !nuncio.names.contains(stat) && left_out.iter().any(|pattern| pattern::matches(pattern, stat))
-        };
-        record.stats.retain(|stat, _| !left_out(stat));
-        let named: BTreeSet<Part> =
-            case.differs(name).flat_map(|differs| differs.what.iter().copied()).collect();
+        let record = comparable(case, name, record, seen, nuncio, left_out);
+        let none = BTreeMap::new();
+        let own = own.get(name).unwrap_or(&none);
         for what in Part::ALL {
             let (envoy, nuncio) = (part(&record, what), part(seen, what));
-            if !named.contains(&what) {
-                if envoy != nuncio {
-                    let text = format!("{} (- Envoy, + Nuncio)\n{}", key(what), diff(&envoy, &nuncio));
-                    findings.push(finding(case, name, text));
-                }
-                continue;
-            }
-            if envoy == nuncio {
-                let text = format!("{} is said to differ from Envoy, but does not any more", key(what));
+            let own = own.get(&key(what));
+            if own.is_some() && !is_named(case, name, what) {
+                let text = format!("{} is kept as Nuncio's own, but the case does not name it", key(what));
                 findings.push(finding(case, name, text));
             }
-            let own = own.get(name).and_then(|parts| parts.get(&key(what))).cloned().unwrap_or_default();
-            if own != nuncio {
-                let text = format!("{} (- Nuncio's own, + Nuncio now)\n{}", key(what), diff(&own, &nuncio));
+            let (expected, whose) = match own {
+                Some(own) => (with_own(&envoy, own, what), "Envoy but for differences on purpose"),
+                None => (envoy, "Envoy"),
+            };
+            if expected != nuncio {
+                let text = format!("{} (- {whose}, + Nuncio)\n{}", key(what), diff(&expected, &nuncio));
                 findings.push(finding(case, name, text));
             }
         }
@@ -107,6 +100,105 @@ pub fn with_envoy(
         findings.push(finding(case, name, "is recorded, but not in the case any more".to_owned()));
     }
     findings
+}
+
+/// The parts of Nuncio's answers that differ from Envoy's on purpose; and what is said to differ, but does not.
+pub fn on_purpose(
+    case: &Case,
+    recorded: &BTreeMap<String, Seen>,
+    nuncio: &Answers,
+    left_out: &[String],
+) -> (Own, Vec<Finding>) {
+    let mut own = Own::new();
+    let mut findings = Vec::new();
+    for differs in &case.differs {
+        for what in &differs.what {
+            let mut found = *what == What::DelayedClose;
+            for (name, seen) in nuncio.exchanges.iter().filter(|(name, _)| differs.is_about(name)) {
+                let Some(record) = recorded.get(name) else { continue };
+                let record = comparable(case, name, record, seen, nuncio, left_out);
+                let (about, value) = match what {
+                    What::Part(about) => {
+                        let nuncio = part(seen, *about);
+                        (*about, Some(nuncio.clone()).filter(|_| nuncio != part(&record, *about)))
+                    }
+                    What::Stats(pattern) => (Part::Stats, some_stats(&record.stats, &seen.stats, pattern)),
+                    What::DelayedClose => continue,
+                };
+                let Some(value) = value else { continue };
+                found = true;
+                let parts = own.entry(name.clone()).or_default();
+                match (parts.get_mut(&key(about)), value) {
+                    (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+                    (_, value) => _ = parts.insert(key(about), value),
+                }
+            }
+            if !found {
+                let text = format!("{what:?} is said to differ from Envoy, but does not");
+                findings.push(finding(case, &differs.exchange, text));
+            }
+        }
+    }
+    (own, findings)
+}
+
+/// Whether the case says that a part of an exchange differs.
+fn is_named(case: &Case, exchange: &str, about: Part) -> bool {
+    let is_about = |what: &What| match what {
+        What::Part(part) => *part == about,
+        What::Stats(_) => about == Part::Stats,
+        What::DelayedClose => false,
+    };
+    case.differs.iter().any(|differs| differs.is_about(exchange) && differs.what.iter().any(is_about))
+}
+
+/// The stats of a pattern that differ, as Nuncio has them; one that it does not move is null.
+fn some_stats(envoy: &BTreeMap<String, i64>, nuncio: &BTreeMap<String, i64>, pattern: &str) -> Option<Value> {
+    let names: BTreeSet<&String> = envoy.keys().chain(nuncio.keys()).collect();
+    let differs = |name: &&String| pattern::matches(pattern, name) && envoy.get(*name) != nuncio.get(*name);
+    let own = names.into_iter().filter(differs).map(|name| {
+        let value = nuncio.get(name).map_or(Value::Null, |value| Value::from(*value));
+        (name.clone(), value)
+    });
+    let own: serde_json::Map<_, _> = own.collect();
+    (!own.is_empty()).then_some(Value::Object(own))
+}
+
+/// Envoy's answer with what is Nuncio's own in its place: the whole part, or single stats.
+fn with_own(envoy: &Value, own: &Value, about: Part) -> Value {
+    let (Value::Object(envoy), Value::Object(changes), Part::Stats) = (envoy, own, about) else {
+        return own.clone();
+    };
+    let mut both: BTreeMap<_, _> = envoy.clone().into_iter().chain(changes.clone()).collect();
+    both.retain(|_, value| !value.is_null());
+    Value::Object(both.into_iter().collect())
+}
+
+/// What Envoy showed, without what is not to be compared: stats that Nuncio leaves out, and Envoy's delay before a
+/// connection is closed where the case says so.
+fn comparable(
+    case: &Case,
+    exchange: &str,
+    record: &Seen,
+    seen: &Seen,
+    nuncio: &Answers,
+    left_out: &[String],
+) -> Seen {
+    let is_left_out = |stat: &str| {
+        !nuncio.names.contains(stat) && left_out.iter().any(|pattern| pattern::matches(pattern, stat))
+    };
+    let mut record = record.clone();
+    record.stats.retain(|stat, _| !is_left_out(stat));
+    let delayed =
+        |differs: &Differs| differs.is_about(exchange) && differs.what.contains(&What::DelayedClose);
+    if record.connection.fate == "closed after a delay"
+        && seen.connection.fate == "closed"
+        && case.differs.iter().any(delayed)
+    {
+        record.connection.fate = "closed".to_owned();
+        record.stats.retain(|stat, _| !stat.ends_with(".downstream_cx_delayed_close_timeout"));
+    }
+    record
 }
 
 fn finding(case: &Case, exchange: &str, text: String) -> Finding {

@@ -167,6 +167,9 @@ impl Http2 {
     }
 
     async fn data(&self, stream: u32, mut rest: &[u8], flags: u8) -> Result<()> {
+        if rest.is_empty() {
+            self.queue(&frame(0, flags, stream, rest));
+        }
         while !rest.is_empty() {
             let mut room = 0;
             let mut receiver = self.state.subscribe();

@@ -11,11 +11,12 @@ use crate::seen::Seen;
 pub(crate) struct Normal {
     /// Ports with their names.
     ports: Vec<(String, String)>,
+    client_address: bool,
 }
 
 /// Patterns, and the word that takes the place of all but their two groups.
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    let patterns = [
+    compiled(&[
         // A date of this century's second quarter is the proxy's own; origins in the cases use older ones.
         (r"(?i)^(date: )\w{3}, \d\d \w{3} 20[2-9]\d \d\d:\d\d:\d\d GMT$", "{{date}}"),
         (r"^(x-envoy-upstream-service-time: )\d+$", "{{ms}}"),
@@ -24,14 +25,24 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#"^(\[.*" \d+ [-A-Z,]+ \d+ \d+ )\d+( (?:\d+|-) ".*)$"#, "{{ms}}"),
         (r#"^(\[.*" \d+ [-A-Z,]+ \d+ \d+ \{\{ms\}\} )\d+( ".*)$"#, "{{ms}}"),
         (r"()[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}()", "{{uuid}}"),
-    ];
-    let compiled = |(pattern, word)| Some((Regex::new(pattern).ok()?, word));
-    patterns.into_iter().filter_map(compiled).collect()
+    ])
 });
+
+/// The client's address: the last one in x-forwarded-for, and in the log.
+static CLIENT_ADDRESS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    compiled(&[
+        (r"^(x-forwarded-for: (?:.*,)?)\d+\.\d+\.\d+\.\d+()$", "{{client}}"),
+        (r#"^(\[.*" \d+ [-A-Z,]+ \d+ \d+ \S+ \S+ "(?:[^"]*,)?)\d+\.\d+\.\d+\.\d+(".*)$"#, "{{client}}"),
+    ])
+});
+
+fn compiled(patterns: &[(&str, &'static str)]) -> Vec<(Regex, &'static str)> {
+    patterns.iter().filter_map(|(pattern, word)| Some((Regex::new(pattern).ok()?, *word))).collect()
+}
 
 impl Normal {
     /// Knows ports by their names.
-    pub(crate) fn new<'a>(ports: impl Iterator<Item = (&'a str, u16)>) -> Self {
+    pub(crate) fn new<'a>(ports: impl Iterator<Item = (&'a str, u16)>, client_address: bool) -> Self {
         let mut pairs = Vec::new();
         for (name, port) in ports {
             pairs.push((format!("\"port_value\": {port}"), format!("\"port_value\": {{{{{name}}}}}")));
@@ -41,13 +52,14 @@ impl Normal {
                 }
             }
         }
-        Self { ports: pairs }
+        Self { ports: pairs, client_address }
     }
 
     /// One line.
     pub(crate) fn line(&self, line: &str) -> String {
         let mut line = self.addresses(line);
-        for (regex, word) in PATTERNS.iter() {
+        let client_address = CLIENT_ADDRESS.iter().filter(|_| self.client_address);
+        for (regex, word) in PATTERNS.iter().chain(client_address) {
             line = replace(regex, word, &line);
         }
         line
@@ -143,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_what_is_new_in_every_run_is_replaced() {
-        let normal = Normal::new([("h1", 40_001)].into_iter());
+        let normal = Normal::new([("h1", 40_001)].into_iter(), false);
         let check = |line: &str, expected: &str| assert_eq!(normal.line(line), expected);
         check("date: Sat, 21 Nov 2026 23:07:23 GMT", "date: {{date}}");
         check("date: Tue, 01 Jan 2000 00:00:00 GMT", "date: Tue, 01 Jan 2000 00:00:00 GMT");
@@ -164,6 +176,15 @@ mod tests {
         check(
             r#"[2026-11-21T23:11:41.803Z] "- - HTTP/1.1" 400 DPE 0 11 0 - "-" "-" "-" "-" "-""#,
             r#"[{{time}}] "- - HTTP/1.1" 400 DPE 0 11 {{ms}} - "-" "-" "-" "-" "-""#,
+        );
+        check("x-forwarded-for: 1.2.3.4,192.0.2.2", "x-forwarded-for: 1.2.3.4,192.0.2.2");
+
+        let normal = Normal::new([].into_iter(), true);
+        let check = |line: &str, expected: &str| assert_eq!(normal.line(line), expected);
+        check("x-forwarded-for: 1.2.3.4,192.0.2.2", "x-forwarded-for: 1.2.3.4,{{client}}");
+        check(
+            r#"[2026-11-21T23:11:41.803Z] "GET / HTTP/1.1" 404 NR 0 0 0 - "192.0.2.2" "-" "-" "a" "-""#,
+            r#"[{{time}}] "GET / HTTP/1.1" 404 NR 0 0 {{ms}} - "{{client}}" "-" "-" "a" "-""#,
         );
     }
 }

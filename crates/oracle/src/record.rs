@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::{
     Result,
     case::Case,
-    compare::part,
     seen::{Part, Seen},
 };
 
@@ -66,23 +65,17 @@ pub fn load_own(cases: &Path, name: &str) -> Result<Own> {
     }
 }
 
-/// Writes the parts of Nuncio's answers that differ on purpose.
+/// Writes the parts of Nuncio's answers to a case that differ on purpose.
 ///
 /// # Errors
 /// Where the file cannot be written.
-pub fn save_own(cases: &Path, case: &Case, answers: &BTreeMap<String, Seen>) -> Result<()> {
-    let mut own = Own::new();
-    for (name, seen) in answers {
-        for what in case.differs(name).flat_map(|differs| &differs.what) {
-            own.entry(name.clone()).or_default().insert(key(*what), part(seen, *what));
-        }
-    }
-    let path = file(cases, &case.name, "nuncio");
+pub fn save_own(cases: &Path, name: &str, own: &Own) -> Result<()> {
+    let path = file(cases, name, "nuncio");
     if own.is_empty() {
         let _there_was_none = fs::remove_file(path);
         return Ok(());
     }
-    write(&path, &own)
+    write(&path, own)
 }
 
 /// The name of a part in a file.

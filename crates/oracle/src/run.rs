@@ -26,7 +26,7 @@ use crate::{
 const EXCHANGES_PER_PROXY: usize = 8;
 
 /// How many processes run at a time.
-static PROCESSES: Semaphore = Semaphore::const_new(12);
+static PROCESSES: Semaphore = Semaphore::const_new(24);
 
 /// What a proxy showed in a case.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,7 @@ async fn run_group(
     let proxy = Proxy::start(program, &config, &folder).await?;
     let ports = origins.ports.iter().map(|(name, port)| (name.as_str(), *port));
     let ours = reserved.iter().map(|(name, reserved)| (name.as_str(), reserved.port));
-    let normal = Normal::new(ports.chain(ours));
+    let normal = Normal::new(ports.chain(ours), case.client_address_is_told);
     let mut log = Log { path: folder.file("access.log"), taken: 0 };
 
     let mut answers = Answers::default();
@@ -117,8 +117,7 @@ async fn run_group(
         let mut seen = Seen { responses, connection, origin, log, stats };
         normal.seen(&mut seen);
         if exchange.unordered {
-            seen.origin.sort_by(|a, b| a.head.cmp(&b.head));
-            seen.log.sort();
+            sort(&mut seen);
         }
         seen.stats.retain(|name, _| !varies(name));
         answers.exchanges.insert(exchange.name.clone(), seen);
@@ -128,16 +127,29 @@ async fn run_group(
     Ok(answers)
 }
 
+/// Puts what came at the same time into an order of its own.
+fn sort(seen: &mut Seen) {
+    seen.log.sort();
+    seen.origin.sort_by(|a, b| a.head.cmp(&b.head));
+    let mut connections = Vec::new();
+    for request in &mut seen.origin {
+        let known = connections.iter().position(|number| *number == request.connection);
+        connections.extend(known.is_none().then_some(request.connection));
+        request.connection = known.unwrap_or(connections.len() - 1) + 1;
+    }
+}
+
 /// Takes out what differs without being a difference: HTTP/2 can say one thing in more or fewer bytes, and a
 /// duration can have more digits.
 fn adjust(stats: &mut admin::Stats, after: &admin::Stats, exchange: &Exchange, responses: &[Response]) {
     stats.retain(|name, _| {
-        let Some((owner, _)) = name.split_once("stream_cx_").filter(|_| name.ends_with("x_bytes_total"))
-        else {
+        let Some((owner, _)) = name.split_once("stream_cx_").filter(|_| name.contains("x_bytes_")) else {
             return true;
         };
         let http2 = match owner.strip_suffix("up") {
-            Some(cluster) => after.keys().any(|name| name.starts_with(&format!("{cluster}http2."))),
+            Some(cluster) => {
+                after.get(&format!("{cluster}upstream_cx_http2_total")).is_some_and(|total| *total > 0)
+            }
             None => exchange.http2,
         };
         !http2

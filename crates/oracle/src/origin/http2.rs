@@ -55,7 +55,8 @@ async fn one(http2: Arc<Http2>, visit: Visit, id: u32, head: Vec<String>) -> boo
         }
     };
     let left = end == "closed" || end == "reset";
-    if !left {
+    let over = steps.iter().any(|step| matches!(step, Step::Rst(_)));
+    if !left && !over {
         http2.wait(PATIENCE, |state| state.ended || of(state, id).over()).await;
     }
     let stream = of(&http2.state(), id);
