@@ -535,7 +535,7 @@ async fn a_client_that_only_begins_and_resets_streams_is_sent_away() {
     let (preface, head) = first.split_at(24 + 15);
     client.send(preface).await;
     let mut streams = 0_u32;
-    while client.counter("downstream_rq_too_many_premature_resets") == 0 && streams < 2000 {
+    while streams < 2000 {
         let id = (2 * streams + 1).to_be_bytes();
         let mut head = head.to_vec();
         head[5..9].copy_from_slice(&id);
@@ -543,17 +543,25 @@ async fn a_client_that_only_begins_and_resets_streams_is_sent_away() {
             // The authority and the path stand in the table by now.
             head = [&[0, 0, 4, 1, 5][..], &id, &[0x82, 0x86, 0xbf, 0xbe]].concat();
         }
-        client.send(head).await;
-        while client.counter("downstream_rq_total") <= u64::from(streams) {
+        if client.io.write_all(&head).await.is_err() {
+            break;
+        }
+        while client.counter("downstream_rq_total") <= u64::from(streams)
+            && client.gauge("downstream_cx_active") > 0
+        {
             tokio::task::yield_now().await;
         }
-        client.send([&[0, 0, 4, 3, 0][..], &id, &[0, 0, 0, 8]].concat()).await;
+        let reset = [&[0, 0, 4, 3, 0][..], &id, &[0, 0, 0, 8]].concat();
+        if client.io.write_all(&reset).await.is_err() {
+            break;
+        }
         until_none(&client, "downstream_rq_active").await;
         streams += 1;
     }
     until_none(&client, "downstream_cx_active").await;
-    assert_eq!(streams, 500);
-    assert_eq!(client.counter("downstream_rq_total"), 500);
+    assert_eq!(client.counter("downstream_rq_too_many_premature_resets"), 1);
+    // The next stream may have come before the last reset was counted.
+    assert!((500..=501).contains(&client.counter("downstream_rq_total")), "{streams}");
 }
 
 #[tokio::test]
