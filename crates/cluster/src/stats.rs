@@ -73,7 +73,6 @@ stats! {
         "http2" => {
             http2_connections = "nghttp2_upstream_connections",
             http2_rx_reset = "rx_reset",
-            http2_trailers = "trailers",
             http2_tx_reset = "tx_reset" ;
             http2_streams_active = "streams_active"
         }
@@ -115,7 +114,7 @@ pub(crate) struct ResponseStats {
 struct ByStatus {
     status: u16,
     internal: bool,
-    counters: [Counter; 6],
+    counters: Vec<Counter>,
 }
 
 impl ResponseStats {
@@ -158,20 +157,15 @@ impl ResponseStats {
 
     fn register(&self, status: u16, internal: bool) -> ByStatus {
         let family = self.scope.scope(if internal { "internal" } else { "external" });
-        let names = [
-            "upstream_rq_completed".to_owned(),
-            format!("upstream_rq_{}xx", status / 100),
-            format!("upstream_rq_{status}"),
-        ];
-        let [completed, class, exact] = &names;
-        let counters = [
-            self.scope.counter(completed),
-            self.scope.counter(class),
-            self.scope.counter(exact),
-            family.counter(completed),
-            family.counter(class),
-            family.counter(exact),
-        ];
+        let mut names = vec!["upstream_rq_completed".to_owned()];
+        if matches!(status, 100..=599) {
+            names.push(format!("upstream_rq_{}xx", status / 100));
+            names.push(format!("upstream_rq_{status}"));
+        } else {
+            names.push("upstream_rq_unknown".to_owned());
+        }
+        let counters =
+            names.iter().flat_map(|name| [self.scope.counter(name), family.counter(name)]).collect();
         ByStatus { status, internal, counters }
     }
 }
@@ -188,14 +182,17 @@ mod tests {
         stats.charge(200, false, Some(Duration::from_millis(3)));
         stats.charge(503, false, None);
         stats.charge(200, true, Some(Duration::from_millis(3)));
+        stats.charge(600, false, None);
         for (name, expected) in [
-            ("upstream_rq_completed", Some(3)),
+            ("upstream_rq_completed", Some(4)),
             ("upstream_rq_200", Some(2)),
             ("upstream_rq_2xx", Some(2)),
             ("upstream_rq_503", Some(1)),
             ("upstream_rq_5xx", Some(1)),
             ("external.upstream_rq_200", Some(1)),
-            ("external.upstream_rq_completed", Some(2)),
+            ("external.upstream_rq_completed", Some(3)),
+            ("upstream_rq_unknown", Some(1)),
+            ("upstream_rq_6xx", None),
             ("internal.upstream_rq_200", Some(1)),
             ("internal.upstream_rq_503", None),
         ] {

@@ -95,11 +95,6 @@ impl http_body::Body for ResponseBody {
         }
         match ready!(this.incoming.poll_trailers(cx)) {
             Ok(trailers) => {
-                if trailers.is_some()
-                    && let Some(stream) = &this.stream
-                {
-                    stream.handle().stats().http2_trailers.increment(1);
-                }
                 this.end();
                 Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }

@@ -142,7 +142,12 @@ impl Stream {
             stats.upstream_rq_tx_reset.increment(1);
             stats.http2_tx_reset.increment(1);
         }
-        reset(error, self.handle())
+        let kind = reset(error, self.handle());
+        if kind == Kind::ConnectionTermination {
+            // Envoy counts a request that its connection leaves behind as one that was waiting.
+            self.handle().stats().upstream_rq_pending_failure_eject.increment(1);
+        }
+        kind
     }
 }
 
