@@ -26,7 +26,7 @@ pub(crate) async fn dial(life: &mut ConnectionLife) -> Result<CountedStream, Kin
             // Without it only speed is lost, so a socket that refuses is used all the same.
             let _ = stream.set_nodelay(true);
             life.connected();
-            Ok(CountedStream { stream, handle, last_read: 0 })
+            Ok(CountedStream { stream, handle, last_read: 0, streak: 0 })
         }
         Ok(Err(error)) => {
             tracing::debug!(%address, %error, "cannot connect");
@@ -50,7 +50,13 @@ pub(crate) struct CountedStream {
     handle: Arc<HostHandle>,
     /// Envoy's gauge of buffered bytes shows, for each connection, what the last read brought.
     last_read: usize,
+    /// What has been read since the stream last had nothing to read.
+    streak: usize,
 }
+
+/// How much is read in a row. A codec that makes nothing of what it reads, such as the heads of 1xx responses, would
+/// otherwise keep the worker for as long as the host sends.
+const LONGEST_STREAK: usize = 256 * 1024;
 
 impl CountedStream {
     #[expect(clippy::cast_precision_loss, reason = "no read is that large")]
@@ -87,9 +93,19 @@ impl AsyncRead for CountedStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.streak >= LONGEST_STREAK {
+            self.streak = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if result.is_pending() {
+            self.streak = 0;
+        }
+        ready!(result)?;
         let read = buffer.filled().len() - before;
+        self.streak += read;
         if read > 0 {
             self.count_read(read);
         }

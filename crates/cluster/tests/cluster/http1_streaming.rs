@@ -208,3 +208,36 @@ async fn giving_up_a_request_closes_its_connection() {
         ]);
     }
 }
+
+#[tokio::test]
+async fn a_flood_of_informational_heads_leaves_time_for_others() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        let heads = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(1000);
+        for _ in 0..400 {
+            if stream.write_all(&heads).is_err() {
+                return;
+            }
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        let _closed = stream.read(&mut [0]);
+    });
+    let fixture = start(cluster(&[address])).await;
+    let read = || fixture.registry.counter_value("cluster.c.upstream_cx_rx_bytes_total").unwrap();
+    let mut request = std::pin::pin!(fixture.cluster.request(get()));
+    let mut most = 0;
+    let response = std::future::poll_fn(|cx| {
+        let before = read();
+        let polled = request.as_mut().poll(cx);
+        most = most.max(read() - before);
+        polled
+    });
+    assert_eq!(within("the response", response).await.unwrap().response.status(), 200);
+    // Eight rounds of a streak, which its last read may exceed by the size of the buffer.
+    assert!(most <= 8 * (256 << 10) * 2, "{most} bytes at once");
+    assert!(read() > 12_000_000);
+}

@@ -25,6 +25,8 @@ use crate::{
 const LARGEST_HEAD: usize = 72 * 1024;
 /// Room for a head and what comes with it.
 const LEAST_BUFFER: usize = 96 * 1024;
+/// More at once makes nothing faster, and each connection with a slow client may hold as much.
+const LARGEST_BUFFER: usize = 128 * 1024;
 
 /// Rounds of driving a connection before other tasks get their turn.
 const ROUNDS: usize = 8;
@@ -56,7 +58,7 @@ impl Connection {
         life: ConnectionLife,
     ) -> Result<Self, (Kind, ConnectionLife)> {
         let buffer = life.handle().context.settings.per_connection_buffer_limit_bytes;
-        let buffer = usize::try_from(buffer).unwrap_or(usize::MAX).max(LEAST_BUFFER);
+        let buffer = usize::try_from(buffer).unwrap_or(usize::MAX).clamp(LEAST_BUFFER, LARGEST_BUFFER);
         let handshake = http1::Builder::new()
             .allow_obsolete_multiline_headers_in_responses(true)
             .max_header_size(LARGEST_HEAD)
@@ -176,7 +178,11 @@ impl Connection {
 
     fn is_alive(&mut self) -> bool {
         self.drive();
-        self.signal.leave();
+        if self.signal.leave() {
+            // The first time may have ended before the socket was empty.
+            self.drive();
+            self.signal.leave();
+        }
         let alive = self.is_ready();
         if !alive {
             self.count_end();
