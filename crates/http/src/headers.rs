@@ -102,7 +102,6 @@ fn is_dropped_at_edge(name: &str) -> bool {
             | "x-envoy-downstream-service-node"
             | "x-envoy-original-path"
             | "x-envoy-original-host"
-            | "x-envoy-attempt-count"
             | "x-envoy-is-timeout-retry"
             | "x-envoy-external-address"
             | "x-envoy-peer-metadata"
@@ -118,7 +117,7 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &
         if *name == X_FORWARDED_PROTO {
             seen.forwarded_proto = true;
         } else if *name == X_REQUEST_ID {
-            seen.request_id = true;
+            seen.request_id = !value.is_empty();
         } else if is_dropped_from_request(name, value) || (edge && is_dropped_at_edge(name.as_str())) {
             seen.remove = true;
         }
@@ -220,6 +219,14 @@ fn append_forwarded_for(headers: &mut HeaderMap, remote: IpAddr) {
     }
 }
 
+/// Whether the client wants the connection to end with this request.
+pub(crate) fn asks_to_close(headers: &HeaderMap) -> bool {
+    connection_names(headers, b"close")
+        || headers
+            .get("proxy-connection")
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
 /// Whether `Connection` names `token`.
 pub(crate) fn connection_names(headers: &HeaderMap, token: &[u8]) -> bool {
     headers
@@ -247,9 +254,6 @@ pub(crate) fn edit_response(
     if headers.keys().any(dropped) {
         retain(headers, |name, _| !dropped(name));
     }
-    if let Some(id) = always_request_id {
-        headers.insert(X_REQUEST_ID, id);
-    }
     if !headers.contains_key(header::DATE) {
         headers.append(header::DATE, date::now());
     }
@@ -263,6 +267,9 @@ pub(crate) fn edit_response(
             }
         }
         ServerHeaderTransformation::PassThrough => {}
+    }
+    if let Some(id) = always_request_id {
+        headers.insert(X_REQUEST_ID, id);
     }
     if close && version != Version::HTTP_2 {
         headers.append(header::CONNECTION, HeaderValue::from_static("close"));

@@ -83,8 +83,6 @@ http_stats! {
     downstream_rq_ws_on_non_ws_route: counter;
     no_route: counter;
     rq_direct_response: counter;
-    rq_redirect: counter;
-    rq_reset_after_downstream_response_started: counter;
     rq_total: counter;
 }
 

@@ -31,7 +31,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Answers by path: `/early` before the request's body, `/never` never, `/large` with more than a client's socket
-/// holds, `/endless` with even more and a deadline of 300 ms, `/pieces` with the request's body in the
+/// holds, `/endless` and `/endless-300ms` with even more and a deadline, `/pieces` with the request's body in the
 /// pieces that a `|` divides, everything else with the method, the length of the body that it read, and the path.
 #[derive(Clone)]
 struct Upstream;
@@ -51,9 +51,10 @@ impl Service<Request> for Upstream {
             let text = match parts.uri.path() {
                 "/never" => std::future::pending().await,
                 "/early" => "early".to_owned(),
-                "/endless" => {
+                path @ ("/endless" | "/endless-300ms") => {
                     let mut info = request.info;
-                    info.response_deadline = info.start.checked_add(Duration::from_millis(300));
+                    let limit = if path == "/endless" { 300_000 } else { 300 };
+                    info.response_deadline = info.start.checked_add(Duration::from_millis(limit));
                     let pieces = VecDeque::from(vec![vec![b'x'; 1 << 16]; 1000]);
                     let body = Body::stream(Pieces { pieces, rest: false });
                     return Ok(Response { http: http::Response::new(body), info });
@@ -496,9 +497,9 @@ async fn a_client_that_takes_nothing_is_given_up_when_a_clock_of_its_stream_runs
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").into_bytes();
 
     let mut route = connect(&idle(300_000));
-    route.send(get("/endless")).await;
+    route.send(get("/endless-300ms")).await;
     until_none(&route, "downstream_cx_active").await;
-    check_log(&route, "\"GET /endless HTTP/1.1\" 200 UT ");
+    check_log(&route, "\"GET /endless-300ms HTTP/1.1\" 200 UT ");
     assert_eq!(route.counter("downstream_rq_idle_timeout"), 0);
 
     let mut stream = connect(&idle(100));
@@ -515,14 +516,14 @@ async fn a_client_that_takes_nothing_is_given_up_when_a_clock_of_its_stream_runs
     assert_eq!(written.counter("downstream_cx_idle_timeout"), 1);
 
     // Over HTTP/2 only the stream ends.
-    for (config, flag) in [(idle(300_000), "UT"), (idle(100), "SI")] {
+    for (config, path, flag) in [(idle(300_000), "/endless-300ms", "UT"), (idle(100), "/endless", "SI")] {
         let mut window = connect(&config);
-        window.send(http2_get_without_a_window("/endless")).await;
+        window.send(http2_get_without_a_window(path)).await;
         while window.counter("downstream_rq_2xx") == 0 {
             tokio::task::yield_now().await;
         }
         until_none(&window, "downstream_rq_active").await;
-        check_log(&window, &format!("\"GET /endless HTTP/2\" 200 {flag} "));
+        check_log(&window, &format!("\"GET {path} HTTP/2\" 200 {flag} "));
         assert_eq!(window.gauge("downstream_cx_active"), 1);
     }
 }

@@ -515,8 +515,7 @@ async fn routes_that_answer_by_themselves() {
     fixture
         .proxy
         .wait_for_stats(&[
-            ("http.rq_direct_response", 3),
-            ("http.rq_redirect", 1),
+            ("http.rq_direct_response", 4),
             ("http.downstream_rq_2xx", 2),
             ("http.downstream_rq_3xx", 1),
             ("http.downstream_rq_4xx", 1),

@@ -158,7 +158,7 @@ impl<S> StreamService<S> {
             stats.downstream_cx_max_requests_reached.increment(1);
             info.close_downstream = true;
         }
-        if version != Version::HTTP_2 && headers::connection_names(http.headers(), b"close") {
+        if version != Version::HTTP_2 && headers::asks_to_close(http.headers()) {
             info.close_downstream = true;
         }
         if !self.shared.access_log.is_empty() {
@@ -366,7 +366,6 @@ impl Drop for Stream {
         if self.complete {
             stats.downstream_rq_time.record(whole_ms(duration));
         } else if self.failed {
-            stats.rq_reset_after_downstream_response_started.increment(1);
             stats.downstream_rq_tx_reset.increment(1);
         } else {
             // Nobody took the response: the client reset the stream or went away.

@@ -110,6 +110,15 @@ fn what_a_client_already_set_is_kept() {
 }
 
 #[test]
+fn an_empty_request_id_is_none() {
+    check_request(
+        &rules(),
+        &["x-request-id: ", "x-a: 1"],
+        &["x-request-id: (new)", "x-a: 1", "x-forwarded-proto: http"],
+    );
+}
+
+#[test]
 fn hop_by_hop_and_nominated_headers_go_and_the_rest_stays_in_order() {
     check_request(
         &rules(),

@@ -193,6 +193,9 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
             return Some(Refused::new(StatusCode::BAD_REQUEST, "http.invalid_authority"));
         }
     }
+    if http1 && headers::connection_names(http.headers(), b"host") {
+        return Some(Refused::new(StatusCode::BAD_REQUEST, "missing_host_header"));
+    }
     let host = match http.headers().get(header::HOST) {
         Some(host) => host.as_bytes(),
         None => match http.uri().authority() {

@@ -202,7 +202,8 @@ impl Shared {
                 return Ok(RoutedRequest { request, entry });
             }
             Edit::Redirect { status, location } => {
-                self.stats.rq_redirect.increment(1);
+                // Envoy counts a route's redirect so, too; `rq_redirect` is for upstreams' redirects.
+                self.stats.rq_direct_response.increment(1);
                 with_location(LocalReply::new(request.info, status, "direct_response"), Some(location))
             }
             Edit::Direct { status, body, location } => {
