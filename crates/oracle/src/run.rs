@@ -88,7 +88,7 @@ async fn run_group(
     let ports = origins.ports.iter().map(|(name, port)| (name.as_str(), *port));
     let ours = reserved.iter().map(|(name, reserved)| (name.as_str(), reserved.port));
     let normal = Normal::new(ports.chain(ours), case.client_address_is_told);
-    let mut log = Log { path: folder.file("access.log"), taken: 0 };
+    let mut log = Log::new(&folder);
 
     let mut answers = Answers::default();
     let mut before = admin::settled(proxy.admin, false).await?;
@@ -186,7 +186,7 @@ fn configuration(
         let (name, after) = after.split_once("}}").ok_or("a placeholder is not closed")?;
         filled.push_str(before);
         match name {
-            "access_log" => filled.push_str(&folder.file("access.log").to_string_lossy()),
+            "access_log" | "details_log" => filled.push_str(&folder.file(name).to_string_lossy()),
             "certificate" | "key" => filled.push_str(&certificate(folder, name)?),
             _ => {
                 let port = match (origins.ports.get(name), reserved.get(name)) {
@@ -217,26 +217,39 @@ fn certificate(folder: &Folder, which: &str) -> Result<String> {
     Ok(file.to_string_lossy().into_owned())
 }
 
-/// The access log of a proxy.
+/// The access logs of a proxy.
 struct Log {
-    path: std::path::PathBuf,
-    taken: usize,
+    /// Each with the number of lines that were taken from it.
+    files: [(std::path::PathBuf, usize); 2],
 }
 
 impl Log {
+    fn new(folder: &Folder) -> Self {
+        Self { files: ["access_log", "details_log"].map(|name| (folder.file(name), 0)) }
+    }
+
     /// The lines that are new. Proxies write them late, so it helps to know how many there will be.
     async fn lines(&mut self, expected: Option<usize>) -> Vec<String> {
         let mut lines = Vec::new();
         for round in 0..100 {
-            let text = fs::read(&self.path).map(|bytes| crate::seen::text(&bytes)).unwrap_or_default();
-            lines = text.lines().skip(self.taken).map(str::to_owned).collect();
-            let enough = expected.map_or(round >= 10, |expected| lines.len() >= expected);
+            lines = self
+                .files
+                .each_ref()
+                .map(|(path, taken)| {
+                    let text = fs::read(path).map(|bytes| crate::seen::text(&bytes)).unwrap_or_default();
+                    text.lines().skip(*taken).map(str::to_owned).collect::<Vec<_>>()
+                })
+                .to_vec();
+            let count = lines.iter().map(Vec::len).sum::<usize>();
+            let enough = expected.map_or(round >= 10, |expected| count >= expected);
             if enough {
                 break;
             }
             sleep(Duration::from_millis(15)).await;
         }
-        self.taken += lines.len();
-        lines
+        for ((_, taken), lines) in self.files.iter_mut().zip(&lines) {
+            *taken += lines.len();
+        }
+        lines.concat()
     }
 }
