@@ -45,6 +45,19 @@ async fn members(proxy: &RunningProxy, count: i64) {
     proxy.wait_for_stats(&[("cluster.membership_total", count), ("cluster.membership_healthy", count)]).await;
 }
 
+/// Sends requests until one gets this answer: workers learn of hosts a moment after the stats do.
+async fn until_answer(proxy: &RunningProxy, status: u16, body: &str) {
+    let answered = async {
+        loop {
+            let response = get(proxy.listener(0), "/").await;
+            if (response.status(), response.body.as_str()) == (status, body) {
+                return;
+            }
+        }
+    };
+    soon(body, answered).await;
+}
+
 /// The bodies of so many answers, sorted and without doubles.
 async fn who_answers(proxy: &RunningProxy, requests: usize) -> Vec<String> {
     let mut bodies = Vec::new();
@@ -140,19 +153,14 @@ async fn a_host_that_stays_keeps_its_connections_and_stats() {
     // One that comes back begins anew.
     names.addresses("s.test", &["127.0.0.2", "127.0.0.1"]);
     members(&proxy, 2).await;
-    assert_eq!(who_answers(&proxy, 4).await, ["127.0.0.1", "127.0.0.2"]);
+    until_answer(&proxy, 200, "127.0.0.1").await;
     let clusters = proxy.ask_admin("/clusters").await;
-    for (host, what) in [("127.0.0.1", "rq_total::2"), ("127.0.0.2", "rq_total::8")] {
+    for (host, what) in
+        [("127.0.0.1", "rq_total::1"), ("127.0.0.1", "cx_total::1"), ("127.0.0.2", "cx_total::1")]
+    {
         assert!(shown(&clusters, host, what), "{host} {what} in {clusters}");
     }
-    proxy
-        .wait_for_stats(&[
-            ("cluster.membership_change", 3),
-            ("cluster.upstream_cx_total", 3),
-            ("cluster.upstream_rq_total", 12),
-            ("cluster.upstream_rq_200", 12),
-        ])
-        .await;
+    proxy.wait_for_stats(&[("cluster.membership_change", 3), ("cluster.upstream_cx_total", 3)]).await;
 }
 
 /// The connection of a request that the host has not answered yet.
@@ -171,25 +179,34 @@ async fn a_host_that_leaves_ends_its_requests_in_its_own_time() {
     let names = NameServer::new().await;
     names.addresses("s.test", &["127.0.0.1"]);
     let proxy = by_name(&names, "s.test", listener.local_addr().unwrap().port()).start().await;
-    let mut client = Client::connect(proxy.listener(0)).await;
-    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let mut host = asked(&listener).await;
-    host.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello").await.unwrap();
+    let mut clients = Vec::new();
+    let mut hosts = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(proxy.listener(0)).await;
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        hosts.push(asked(&listener).await);
+        clients.push(client);
+    }
+    let [mut running, mut idle] = <[TcpStream; 2]>::try_from(hosts).unwrap();
+    idle.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nidle").await.unwrap();
+    running.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello").await.unwrap();
+    assert_eq!(clients.pop().unwrap().response().await.body, "idle");
+    let mut client = clients.pop().unwrap();
     assert_eq!(client.head().await.status(), 200);
     names.addresses("s.test", &[]);
-    members(&proxy, 0).await;
-    assert_eq!(get(proxy.listener(0), "/").await.body, "no healthy upstream");
-    assert_eq!(counter(&proxy, "upstream_cx_active"), 1);
-    host.write_all(b"world").await.unwrap();
-    assert_eq!(client.exactly(10).await, b"helloworld");
     let mut rest = [0];
-    assert_eq!(soon("the end of the connection", host.read(&mut rest)).await.unwrap(), 0);
+    assert_eq!(soon("the end of the idle connection", idle.read(&mut rest)).await.unwrap(), 0);
+    assert_eq!(get(proxy.listener(0), "/").await.body, "no healthy upstream");
+    proxy.wait_for_stats(&[("cluster.membership_total", 0), ("cluster.upstream_cx_active", 1)]).await;
+    running.write_all(b"world").await.unwrap();
+    assert_eq!(client.exactly(10).await, b"helloworld");
+    assert_eq!(soon("the end of the connection", running.read(&mut rest)).await.unwrap(), 0);
     proxy
         .wait_for_stats(&[
             ("cluster.upstream_cx_active", 0),
-            ("cluster.upstream_cx_destroy_local", 1),
+            ("cluster.upstream_cx_destroy_local", 2),
             ("cluster.upstream_cx_destroy_with_active_rq", 0),
-            ("cluster.upstream_rq_200", 1),
+            ("cluster.upstream_rq_200", 2),
             ("cluster.upstream_rq_503", 1),
         ])
         .await;
@@ -212,8 +229,7 @@ async fn answers_that_fail_keep_the_hosts_and_empty_ones_do_not() {
         let failures = counter(&proxy, "update_failure");
         names.say("s.test", nothing);
         members(&proxy, 0).await;
-        let response = get(proxy.listener(0), "/").await;
-        assert_eq!((response.status(), response.body.as_str()), (503, "no healthy upstream"));
+        until_answer(&proxy, 503, "no healthy upstream").await;
         assert_eq!(counter(&proxy, "membership_change"), count);
         assert_eq!(counter(&proxy, "update_failure"), failures, "it is an answer like any other");
         moved(&proxy, "update_no_rebuild", 2).await;

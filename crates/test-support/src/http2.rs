@@ -102,10 +102,12 @@ impl Http2Client {
         sender.send_request(request, ended).unwrap()
     }
 
-    /// Waits for the end of the connection, whoever brings it about.
+    /// Waits for the server to end the connection.
     pub async fn ended(self) -> Result<(), h2::Error> {
+        let ended = soon("the end of the connection", self.driver).await.unwrap();
+        // Without it the client would have ended the connection by itself.
         drop(self.sender);
-        soon("the end of the connection", self.driver).await.unwrap()
+        ended
     }
 
     /// Whether the server has asked to use another connection, or this one has ended.

@@ -77,6 +77,10 @@ impl<'a> Watch<'a> {
             self.draining_since = Some(Instant::now());
             self.timer = None;
         }
+        if self.http2 && self.asked.is_none() && self.has_had_its_requests() {
+            // HTTP/1 responses say it in a header.
+            return self.ask();
+        }
         loop {
             let urgent = self.urgent_deadline();
             let Some((armed, sleep)) = &mut self.timer else {
@@ -100,6 +104,10 @@ impl<'a> Watch<'a> {
                 return Poll::Ready(end);
             }
         }
+    }
+
+    fn has_had_its_requests(&self) -> bool {
+        self.shared.max_requests_per_connection.is_some_and(|limit| self.state.total_streams() >= limit)
     }
 
     fn head_deadline(&self) -> Option<Instant> {
