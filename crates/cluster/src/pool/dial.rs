@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -87,6 +87,15 @@ impl Drop for CountedStream {
     }
 }
 
+/// Has the task polled again when all others have been, and the sockets were asked for news: a task that merely wakes
+/// itself is polled dozens of times before the runtime looks at them.
+fn yield_to_all<T>(cx: &mut Context<'_>) -> Poll<T> {
+    if pin!(tokio::task::yield_now()).poll(cx).is_ready() {
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
 impl AsyncRead for CountedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -95,8 +104,7 @@ impl AsyncRead for CountedStream {
     ) -> Poll<io::Result<()>> {
         if self.streak >= LONGEST_STREAK {
             self.streak = 0;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return yield_to_all(cx);
         }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);

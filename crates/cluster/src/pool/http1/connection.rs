@@ -178,11 +178,7 @@ impl Connection {
 
     fn is_alive(&mut self) -> bool {
         self.drive();
-        if self.signal.leave() {
-            // The first time may have ended before the socket was empty.
-            self.drive();
-            self.signal.leave();
-        }
+        self.signal.leave();
         let alive = self.is_ready();
         if !alive {
             self.count_end();
