@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An end that comes later than this after the last byte is one after Envoy's delayed close (a second by default).
-const DELAY: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(700);
 /// How long to wait for an end that has been announced, or that may follow a failure.
 const EXPECTED_END: Duration = Duration::from_secs(3);
 /// How long to wait for an end that nothing speaks for.

@@ -61,6 +61,9 @@ pub(super) async fn run(
             state.frames.is_empty() && !streams.is_empty() && streams.iter().all(whole)
         };
         wait_for_end(wire, !calm).await;
+        if wire.received().ended.is_some() {
+            http2.wait(patience, |state| state.ended).await;
+        }
     }
     let state = http2.state().clone();
     let responses = streams.iter().map(|id| response(state.streams.get(id))).collect();

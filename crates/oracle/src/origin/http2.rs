@@ -60,7 +60,8 @@ async fn one(http2: Arc<Http2>, visit: Visit, id: u32, head: Vec<String>) -> boo
         http2.wait(PATIENCE, |state| state.ended || of(state, id).over()).await;
     }
     let stream = of(&http2.state(), id);
-    if let Some(code) = stream.reset {
+    // A reset that follows the end of both sides comes at any time, and changes nothing.
+    if let Some(code) = stream.reset.filter(|_| !over && !(end == "answered" && stream.complete)) {
         end = format!("{end}, RST_STREAM {code}");
     }
     let trailers = stream.heads.iter().skip(1).flatten().cloned().collect();
