@@ -168,7 +168,10 @@ async fn a_second_signal_ends_a_drain_at_once() {
     .await;
     process.signal(Signal::TERM);
     process.wait_for_output("draining for at most 600 s after SIGTERM; a second signal ends at once").await;
-    assert_eq!(get(admin, "/ready").await.status(), 503);
+    nuncio_test_support::soon("the admin server says that it drains", async {
+        while get(admin, "/ready").await.status() != 503 {}
+    })
+    .await;
     process.signal(Signal::TERM);
     assert_eq!(process.ended().await.code, 143);
     assert_eq!(client.until_closed().await, "");
