@@ -45,6 +45,8 @@ pub(super) struct Connection {
     waker: Waker,
     /// Whether the host has announced that it will close the connection.
     pub(super) close_announced: bool,
+    /// Whether the response's body ends with the connection.
+    pub(super) body_until_close: bool,
     /// Whether the connection ended with bytes that answer no request.
     malformed: bool,
     /// When it became idle, by the sweeper's clock.
@@ -77,6 +79,7 @@ impl Connection {
             waker: Waker::from(Arc::clone(&signal)),
             signal,
             close_announced: false,
+            body_until_close: false,
             malformed: false,
             idle_since: life.handle().context.clock.now(),
             life,
@@ -153,6 +156,8 @@ impl Connection {
         }
         if self.close_announced {
             self.life.active = 0;
+            // Whoever says where the body ends leaves the closing to us.
+            self.life.ended_by_host = self.body_until_close;
             self.life.handle().stats().upstream_cx_close_notify.increment(1);
         } else if self.driver.is_none() {
             self.life.active = 0;

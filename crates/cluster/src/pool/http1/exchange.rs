@@ -87,6 +87,7 @@ impl Exchange {
         let mut lease = self.lease.take();
         if let Some(connection) = lease.connection() {
             connection.close_announced = message::announces_close(&head);
+            connection.body_until_close = !body.is_end_stream() && message::lasts_until_close(&head);
         }
         let body = if body.is_end_stream() {
             lease.give_back();

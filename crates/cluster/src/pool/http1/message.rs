@@ -84,6 +84,12 @@ pub(super) fn announces_close(head: &response::Parts) -> bool {
     has(b"close") || head.version == Version::HTTP_10 && !has(b"keep-alive")
 }
 
+/// Whether only the end of the connection ends this response's body (RFC 9112, 6.3).
+pub(super) fn lasts_until_close(head: &response::Parts) -> bool {
+    !head.headers.contains_key(header::CONTENT_LENGTH)
+        && !head.headers.contains_key(header::TRANSFER_ENCODING)
+}
+
 /// A body whose trailers are dropped.
 struct WithoutTrailers(Body);
 
