@@ -61,7 +61,7 @@ async fn one(http2: Arc<Http2>, visit: Visit, id: u32, head: Vec<String>) -> boo
     }
     let stream = of(&http2.state(), id);
     // A reset that follows the end of both sides comes at any time, and changes nothing.
-    if let Some(code) = stream.reset.filter(|_| !over && !(end == "answered" && stream.complete)) {
+    if let Some(code) = stream.reset.filter(|_| !(over || end == "answered" && stream.complete)) {
         end = format!("{end}, RST_STREAM {code}");
     }
     let trailers = stream.heads.iter().skip(1).flatten().cloned().collect();
