@@ -92,6 +92,10 @@ impl Record<'_> {
         self.info.cluster.as_deref().or_else(|| self.request?.cluster.as_deref())
     }
 
+    fn upstream_host(&self) -> Option<SocketAddr> {
+        self.info.upstream_host.or_else(|| self.request?.upstream_host)
+    }
+
     fn route_name(&self) -> Option<&str> {
         self.info.route_name.as_deref().or_else(|| self.request?.route_name.as_deref())
     }
@@ -221,7 +225,7 @@ impl Part {
             Self::BytesReceived => write!(line, "{}", record.bytes_received),
             Self::BytesSent => write!(line, "{}", record.bytes_sent),
             Self::Duration => write!(line, "{}", record.duration.as_millis()),
-            Self::UpstreamHost => match info.upstream_host {
+            Self::UpstreamHost => match record.upstream_host() {
                 Some(host) => write!(line, "{host}"),
                 None => line.write_str("-"),
             },
@@ -272,8 +276,9 @@ impl FieldName {
     fn of_request<'a>(&self, request: &'a LoggedRequest, scheme: &'static str) -> Option<&'a str> {
         match self {
             Self::Method => Some(request.method.as_str()),
-            Self::Path => Some(request.path.as_str()),
-            Self::Authority => Some(request.authority.as_str()).filter(|authority| !authority.is_empty()),
+            // CONNECT has none.
+            Self::Path => Some(request.path.as_str()).filter(|path| !path.is_empty()),
+            Self::Authority => request.authority.as_deref(),
             Self::Scheme => Some(scheme),
             Self::Header(_) => self.of_headers(&request.headers),
         }
@@ -295,9 +300,9 @@ fn address(line: &mut String, address: SocketAddr, port: bool) -> std::fmt::Resu
     if port { write!(line, "{address}") } else { write!(line, "{}", address.ip()) }
 }
 
+/// HTTP/1.0 is always refused, and Envoy's log names it by the protocol of the refusal.
 fn protocol(version: Version) -> &'static str {
     match version {
-        Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
     }

@@ -133,12 +133,12 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &
     }
     if edge {
         let remote = info.connection.remote_address.ip();
+        if !rules.skip_xff_append {
+            append_forwarded_for(headers, remote);
+        }
         if rules.xff_num_trusted_hops == 0 {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(info.connection.scheme()));
             seen.forwarded_proto = true;
-        }
-        if !rules.skip_xff_append {
-            append_forwarded_for(headers, remote);
         }
         if let Ok(value) = HeaderValue::from_str(&remote.to_string()) {
             headers.insert(X_ENVOY_EXTERNAL_ADDRESS, value);
@@ -234,6 +234,13 @@ pub(crate) fn connection_names(headers: &HeaderMap, token: &[u8]) -> bool {
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .any(|named| named.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+/// Whether a `Host` can be one.
+pub(crate) fn is_authority(host: &[u8]) -> bool {
+    !host
+        .iter()
+        .any(|byte| matches!(byte, 0..=b' ' | b'/' | b'\\' | b'?' | b'#' | b'"' | b'<' | b'>' | 127..))
 }
 
 /// Edits a response's headers on the way out: removes hop-by-hop ones, then adds `date`, `server` and, where the

@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    headers::{X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, X_ENVOY_OVERLOADED, X_ENVOY_UPSTREAM_SERVICE_TIME},
+    headers::{X_ENVOY_OVERLOADED, X_ENVOY_UPSTREAM_SERVICE_TIME},
     layers::route::RoutedRequest,
     local_reply::LocalReply,
     stats::HttpStats,
@@ -45,6 +45,15 @@ pin_project! {
         #[pin]
         upstream: Option<ResponseFuture>,
         exchange: Option<Exchange>,
+    }
+
+    impl PinnedDrop for RouterFuture {
+        fn drop(this: Pin<&mut Self>) {
+            // The client has gone; the log still tells where its request was.
+            if let (Some(upstream), Some(exchange)) = (&this.upstream, &this.exchange) {
+                exchange.info.log_upstream_host(upstream.host());
+            }
+        }
     }
 }
 
@@ -97,15 +106,11 @@ impl Service<RoutedRequest> for RouterFilter {
     }
 
     fn call(&mut self, routed: RoutedRequest) -> RouterFuture {
-        let Some((cluster, timeout, timeout_ms)) =
-            routed.target().map(|target| (target.cluster.clone(), target.timeout, target.timeout_ms.clone()))
+        let Some((cluster, timeout)) = routed.target().map(|target| (target.cluster.clone(), target.timeout))
         else {
             return RouterFuture { upstream: None, exchange: None };
         };
-        let nuncio_service::Request { mut http, mut info } = routed.request;
-        if let Some(timeout_ms) = timeout_ms {
-            http.headers_mut().insert(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, timeout_ms);
-        }
+        let nuncio_service::Request { http, mut info } = routed.request;
         info.cluster = Some(Arc::clone(cluster.name()));
         info.log_head(&http);
         let timeouts = Timeouts::new(

@@ -53,8 +53,8 @@ pub struct StreamInfo {
 pub struct LoggedRequest {
     /// The method.
     pub method: http::Method,
-    /// `:authority`, or the `Host` header.
-    pub authority: String,
+    /// `:authority`, or the `Host` header, where there is one.
+    pub authority: Option<String>,
     /// Path and query.
     pub path: String,
     /// The headers.
@@ -63,6 +63,8 @@ pub struct LoggedRequest {
     pub cluster: Option<Arc<str>>,
     /// The name of its route.
     pub route_name: Option<Arc<str>>,
+    /// The host that it was sent to.
+    pub upstream_host: Option<SocketAddr>,
 }
 
 impl LoggedRequest {
@@ -72,7 +74,7 @@ impl LoggedRequest {
         let host = http.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
         let authority = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
         self.method = http.method().clone();
-        self.authority = authority.unwrap_or_default().to_owned();
+        self.authority = authority.map(str::to_owned);
         self.path = uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
         self.headers = http.headers().clone();
     }
@@ -107,6 +109,13 @@ impl StreamInfo {
             logged.take_head(http);
             logged.cluster.clone_from(&self.cluster);
             logged.route_name.clone_from(&self.route_name);
+        }
+    }
+
+    /// Has the access log, if there is one, show the host that a request was given up at.
+    pub fn log_upstream_host(&self, host: Option<SocketAddr>) {
+        if let Some(logged) = &self.logged {
+            logged.lock().unwrap_or_else(PoisonError::into_inner).upstream_host = host;
         }
     }
 }

@@ -19,7 +19,7 @@ fn line(format: &str) -> String {
     headers.insert("user-agent", HeaderValue::from_static("curl/7.88"));
     let request = LoggedRequest {
         method: Method::GET,
-        authority: "example.com".to_owned(),
+        authority: Some("example.com".to_owned()),
         path: "/a?b".to_owned(),
         headers,
         ..LoggedRequest::default()

@@ -40,6 +40,7 @@ const TRANSFER_ENCODING: Refusal =
 const CONNECTION_HEADER: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.connection_header_rejected");
 const INVALID_CHARACTERS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_characters");
 
+const AUTHORITY: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http.invalid_authority");
 const INVALID_SCHEME: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_scheme");
 const INVALID_URL: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http1.invalid_url");
 
@@ -64,6 +65,9 @@ pub(crate) fn classify(status: u16, head: &[u8], limit: usize) -> Refusal {
         _ => {}
     }
     let head = head_of(head);
+    if !head.first().is_some_and(u8::is_ascii_alphabetic) {
+        return CODEC_ERROR;
+    }
     if has_foreign_version(head) {
         LOW_VERSION
     } else if has_both_framings(head) {
@@ -105,8 +109,14 @@ pub(crate) fn reply(refusal: Refusal, server_name: &HeaderValue) -> Bytes {
 
 /// Why a request with these headers must not go on over HTTP/1.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Refusal> {
-    if headers.get_all(header::HOST).iter().nth(1).is_some() {
-        return Some(CODEC_ERROR);
+    let mut hosts = headers.get_all(header::HOST).iter();
+    if let Some(host) = hosts.next() {
+        if hosts.next().is_some() {
+            return Some(CODEC_ERROR);
+        }
+        if !headers::is_authority(host.as_bytes()) {
+            return Some(AUTHORITY);
+        }
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next()
@@ -193,6 +203,7 @@ mod tests {
     fn each_malformed_head_is_refused_as_envoy_refuses_it() {
         let long = "x".repeat(1000);
         check(400, "GARBAGE\r\n\r\n", (400, "http1.codec_error"));
+        check(400, "\u{16}\u{3}\u{1}\0", (400, "http1.codec_error"));
         check(400, "GET / HTTP/1.1 x\r\n\r\n", (400, "http1.codec_error"));
         check(400, "GET /\r\n\r\n", (426, "low_version"));
         check(400, "GET / HTTP/1.2\r\nhost: a\r\n\r\n", (426, "low_version"));
@@ -271,6 +282,9 @@ mod tests {
         }
         check(&[("host", "a"), ("connection", "keep-alive"), ("transfer-encoding", "Chunked")], None);
         check(&[("host", "a"), ("host", "a")], Some(CODEC_ERROR));
+        check(&[("host", "a b")], Some(AUTHORITY));
+        check(&[("host", "a/b")], Some(AUTHORITY));
+        check(&[("host", "")], None);
         for codings in
             [&["gzip, chunked"][..], &["chunked, chunked"], &["gzip", "chunked"], &["chunked", "chunked"]]
         {

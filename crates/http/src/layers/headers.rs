@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Version, header, uri::Authority};
 use nuncio_config::model::HttpConnectionManager;
-use nuncio_service::{Request, Response, ResponseFlags, StreamInfo};
+use nuncio_service::{Request, Response, StreamInfo};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -160,17 +160,16 @@ impl Edit {
 struct Refused {
     status: StatusCode,
     details: &'static str,
-    flags: ResponseFlags,
     close: bool,
 }
 
 impl Refused {
     fn new(status: StatusCode, details: &'static str) -> Self {
-        Self { status, details, flags: ResponseFlags::default(), close: true }
+        Self { status, details, close: true }
     }
 
     fn reply(self, info: Box<StreamInfo>) -> LocalReply {
-        let reply = LocalReply::new(info, self.status, self.details).flags(self.flags);
+        let reply = LocalReply::new(info, self.status, self.details);
         if self.close { reply.close() } else { reply }
     }
 }
@@ -180,7 +179,8 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
     let http1 = request.info.protocol != Version::HTTP_2;
     let http = &mut request.http;
     if http.method() == Method::CONNECT {
-        return Some(no_route_for_connect(stats));
+        // It has no path that could be looked at, and the route layer has no route for it.
+        return None;
     }
     if http1 && http.uri().authority().is_some() {
         to_origin_form(http);
@@ -194,6 +194,8 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
         }
     }
     if http1 && headers::connection_names(http.headers(), b"host") {
+        http.headers_mut().remove(header::HOST);
+        request.info.log_head(http);
         return Some(Refused::new(StatusCode::BAD_REQUEST, "missing_host_header"));
     }
     let host = match http.headers().get(header::HOST) {
@@ -203,10 +205,8 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
             None => return Some(Refused::new(StatusCode::BAD_REQUEST, "missing_host_header")),
         },
     };
-    if host
-        .iter()
-        .any(|byte| matches!(byte, 0..=b' ' | b'/' | b'\\' | b'?' | b'#' | b'"' | b'<' | b'>' | 127..))
-    {
+    // Over HTTP/1 it has been looked at with the rest of the head.
+    if !http1 && !headers::is_authority(host) {
         return Some(Refused::new(StatusCode::BAD_REQUEST, "http.invalid_authority"));
     }
     if !http.uri().path().starts_with('/') {
@@ -221,11 +221,6 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
         return Some(Refused::new(StatusCode::FORBIDDEN, "upgrade_failed"));
     }
     None
-}
-
-fn no_route_for_connect(stats: &HttpStats) -> Refused {
-    stats.no_route.increment(1);
-    Refused { flags: ResponseFlags::NO_ROUTE_FOUND, ..Refused::new(StatusCode::NOT_FOUND, "route_not_found") }
 }
 
 /// `GET http://host/path` becomes `GET /path` with `Host: host`, whatever `Host` said (RFC 9112, 3.2.2).

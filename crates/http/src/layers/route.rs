@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
+    uri::{self, Authority, PathAndQuery},
+};
 use nuncio_cluster::{Cluster, WorkerClusters};
 use nuncio_router::{Action, ClusterSpecifier, Forward, RequestHead, RouteMatch, RouteTable};
 use nuncio_service::{Request, Response, ResponseFlags};
@@ -17,7 +20,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{local_reply::LocalReply, stats::HttpStats};
+use crate::{headers::X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, local_reply::LocalReply, stats::HttpStats};
 
 /// `x-envoy-original-path`.
 const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
@@ -165,12 +168,15 @@ impl Shared {
     /// The request with its route, or the reply that takes its place.
     fn find(&self, mut request: Request) -> Result<RoutedRequest, Box<LocalReply>> {
         self.stats.rq_total.increment(1);
+        if *request.http.method() == Method::CONNECT {
+            return Err(Box::new(self.refuse_connect(request)));
+        }
         let found = {
             let head = request_head(&request);
             self.routes.route(&head, fastrand::u64(..)).map(|found| {
                 let edit = match &found.route.action {
                     Action::Forward(forward) => {
-                        Edit::Forward(forwarded_uri(forward, &found.route.matcher, &head))
+                        Edit::Forward(forwarded_path(forward, &found.route.matcher, &head))
                     }
                     Action::Redirect(redirect) => Edit::Redirect {
                         status: redirect.response_code.status(),
@@ -189,15 +195,18 @@ impl Shared {
         let Ok((edit, entry)) = found else { return Err(Box::new(self.no_route(request))) };
         request.info.route_name.clone_from(&entry.name);
         let reply = match edit {
-            Edit::Forward(uri) => {
+            Edit::Forward(path) => {
+                if let Some(timeout) = entry.target.as_ref().and_then(|target| target.timeout_ms.clone()) {
+                    request.http.headers_mut().insert(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, timeout);
+                }
                 if let Some(host) = entry.target.as_ref().and_then(|target| target.host_rewrite.as_ref()) {
                     rewrite_host(&mut request, host);
                 }
-                if let Some((uri, original)) = uri {
+                if let Some((path, original)) = path {
                     if let Ok(original) = HeaderValue::from_str(&original) {
                         request.http.headers_mut().insert(X_ENVOY_ORIGINAL_PATH, original);
                     }
-                    *request.http.uri_mut() = uri;
+                    edit_uri(&mut request, |parts| parts.path_and_query = Some(path));
                 }
                 return Ok(RoutedRequest { request, entry });
             }
@@ -215,6 +224,15 @@ impl Shared {
         Err(Box::new(reply))
     }
 
+    /// There is no route for CONNECT yet; over HTTP/1 nobody knows what the client sends next.
+    fn refuse_connect(&self, request: Request) -> LocalReply {
+        if request.info.protocol != Version::HTTP_2 {
+            self.stats.downstream_rq_response_before_rq_complete.increment(1);
+            self.stats.downstream_rq_rx_reset.increment(1);
+        }
+        self.no_route(request).close()
+    }
+
     fn no_route(&self, request: Request) -> LocalReply {
         self.stats.no_route.increment(1);
         LocalReply::new(request.info, StatusCode::NOT_FOUND, "route_not_found")
@@ -224,8 +242,8 @@ impl Shared {
 
 /// What the found route makes of the request, free of the borrow of both.
 enum Edit {
-    /// The new URI and the path that it had, where the route rewrites it.
-    Forward(Option<(Uri, String)>),
+    /// The new path and the one that it had, where the route rewrites it.
+    Forward(Option<(PathAndQuery, String)>),
     Redirect {
         status: StatusCode,
         location: String,
@@ -249,10 +267,22 @@ fn request_head(request: &Request) -> RequestHead<'_> {
     RequestHead::new(http.method(), authority, path, http.headers()).scheme(request.info.connection.scheme())
 }
 
-fn forwarded_uri(forward: &Forward, matched: &RouteMatch, head: &RequestHead<'_>) -> Option<(Uri, String)> {
+fn forwarded_path(
+    forward: &Forward,
+    matched: &RouteMatch,
+    head: &RequestHead<'_>,
+) -> Option<(PathAndQuery, String)> {
     let path = forward.rewritten_path(matched, head.path)?;
-    let uri = Uri::try_from(path).ok()?;
-    Some((uri, head.path.to_owned()))
+    Some((PathAndQuery::try_from(path).ok()?, head.path.to_owned()))
+}
+
+/// Changes a part of the URI. That of an HTTP/2 request has the authority, which must stay.
+fn edit_uri(request: &mut Request, edit: impl FnOnce(&mut uri::Parts)) {
+    let old = request.http.uri().clone();
+    let mut parts = old.clone().into_parts();
+    edit(&mut parts);
+    // Each part is well-formed, and none was taken away.
+    *request.http.uri_mut() = Uri::from_parts(parts).unwrap_or(old);
 }
 
 fn rewrite_host(request: &mut Request, host: &HeaderValue) {
@@ -263,12 +293,11 @@ fn rewrite_host(request: &mut Request, host: &HeaderValue) {
     if let Some(original) = original {
         request.http.headers_mut().insert(X_ENVOY_ORIGINAL_HOST, original);
     }
-    request.http.headers_mut().insert(header::HOST, host.clone());
-    if request.http.uri().authority().is_some() {
-        let uri = std::mem::take(request.http.uri_mut());
-        if let Some(path) = uri.into_parts().path_and_query {
-            *request.http.uri_mut() = path.into();
+    match Authority::try_from(host.as_bytes()) {
+        Ok(authority) if request.http.uri().authority().is_some() => {
+            edit_uri(request, |parts| parts.authority = Some(authority));
         }
+        _ => _ = request.http.headers_mut().insert(header::HOST, host.clone()),
     }
 }
 
