@@ -196,11 +196,11 @@ where
                 Some(Ok(read)) if read > 0 => {
                     state.read_bytes(read);
                 }
-                Some(Ok(_)) => {
+                Some(Ok(_) | Err(_)) => {
                     state.remote_closed();
                     return None;
                 }
-                _ => return None,
+                None => return None,
             }
             // `PRI` is no HTTP/1 method, so a few bytes settle it.
             if prefix.len() >= 4 || !PREFACE.starts_with(&prefix) {

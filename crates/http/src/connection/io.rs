@@ -162,7 +162,12 @@ impl<I: AsyncRead + Unpin> AsyncRead for DownstreamIo<I> {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        if result.is_err() {
+            // A reset, or over TLS an end without its announcement.
+            self.state.remote_closed();
+        }
+        result?;
         let read = buf.filled().get(before..).unwrap_or_default();
         if read.is_empty() {
             self.state.remote_closed();
