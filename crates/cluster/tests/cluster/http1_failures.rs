@@ -58,6 +58,14 @@ async fn an_origin_that_goes_away_before_it_answers() {
 }
 
 #[tokio::test]
+async fn an_origin_that_goes_away_within_the_head_of_its_answer() {
+    let malformed = "502 UPE upstream_reset_before_response_started{protocol_error}";
+    check_before_headers("HTTP/1.1 200 OK\r\nx-a: ", false, malformed, true, 1).await;
+    check_before_headers("HT", false, malformed, true, 1).await;
+    check_before_headers("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2", false, malformed, true, 1).await;
+}
+
+#[tokio::test]
 async fn an_origin_that_does_not_speak_http() {
     let malformed = "502 UPE upstream_reset_before_response_started{protocol_error}";
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101));

@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) body_until_close: bool,
     /// Whether the connection ended with bytes that answer no request.
     malformed: bool,
+    /// Whether the connection ended with bytes that the codec could make nothing of yet, such as half a head.
+    pub(super) left_over: bool,
     /// When it became idle, by the sweeper's clock.
     idle_since: u64,
     pub(super) life: ConnectionLife,
@@ -81,6 +83,7 @@ impl Connection {
             close_announced: false,
             body_until_close: false,
             malformed: false,
+            left_over: false,
             idle_since: life.handle().context.clock.now(),
             life,
         };
@@ -127,7 +130,8 @@ impl Connection {
         if let Poll::Ready(result) = Pin::new(driver).poll(&mut Context::from_waker(&self.waker)) {
             self.malformed = result.is_err();
             // What was not sent comes back to the answer only when the codec is gone.
-            self.driver = None;
+            let parts = self.driver.take().map(http1::Connection::into_parts);
+            self.left_over = parts.is_some_and(|parts| !parts.read_buf.is_empty());
         }
     }
 

@@ -99,9 +99,13 @@ impl Exchange {
     }
 
     fn fail(&mut self, unsent: Option<Request<Body>>, error: &hyper::Error) -> Outcome {
-        let (kind, by_host) = reset(error);
+        let (mut kind, by_host) = reset(error);
         if let Some(connection) = self.lease.connection() {
             connection.life.ended_by_host |= by_host;
+            // The codec's error is the same whether nothing came or half a head; to Envoy the latter is malformed.
+            if kind == Kind::ConnectionTermination && connection.left_over {
+                kind = Kind::ProtocolError;
+            }
         }
         if let Some(request) = unsent {
             if let Some(connection) = self.lease.connection() {
