@@ -10,12 +10,15 @@ use nuncio_service::Body;
 pub(super) fn prepare(request: &mut Request<Body>) {
     *request.version_mut() = Version::HTTP_11;
     let uri = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = uri.authority
-        && !request.headers().contains_key(header::HOST)
-        && let Ok(host) =
-            HeaderValue::from_maybe_shared(bytes::Bytes::copy_from_slice(authority.as_str().as_bytes()))
-    {
-        put_in_front(request.headers_mut(), host);
+    // Most clients send `host` first, so that nothing need be moved.
+    if request.headers().keys().next() != Some(&header::HOST) {
+        let host = request.headers().get(header::HOST).cloned().or_else(|| {
+            let authority = uri.authority?;
+            HeaderValue::from_maybe_shared(bytes::Bytes::copy_from_slice(authority.as_str().as_bytes())).ok()
+        });
+        if let Some(host) = host {
+            put_in_front(request.headers_mut(), host);
+        }
     }
     let path = uri.path_and_query.filter(|path| !path.as_str().is_empty());
     *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -39,14 +42,15 @@ pub(super) fn prepare(request: &mut Request<Body>) {
     }
 }
 
-/// A header map keeps its order only if nothing is inserted but at the end, so the rest moves behind.
+/// Envoy's codec writes `host` before all others. A header map keeps its order only if nothing is inserted but at the
+/// end, and nothing removed, so all are put anew.
 fn put_in_front(headers: &mut HeaderMap, host: HeaderValue) {
     let mut rest = std::mem::replace(headers, HeaderMap::with_capacity(headers.len() + 1));
     headers.insert(header::HOST, host);
     let mut last = None;
     for (name, value) in rest.drain() {
         if name.is_some() {
-            last = name;
+            last = name.filter(|name| *name != header::HOST);
         }
         if let Some(name) = &last {
             headers.append(name.clone(), value);
@@ -137,8 +141,15 @@ mod tests {
             "GET /p?q=1\nhost: A.b:81\nb: 1\nb: 3\na: 2",
         );
         check(
-            request("GET", "/p").header("b", "1").header("host", "x").body(Body::Empty).unwrap(),
-            "GET /p\nb: 1\nhost: x",
+            request("GET", "/p")
+                .header("b", "1")
+                .header("host", "x")
+                .header("a", "2")
+                .header("b", "3")
+                .header("c", "4")
+                .body(Body::Empty)
+                .unwrap(),
+            "GET /p\nhost: x\nb: 1\nb: 3\na: 2\nc: 4",
         );
         check(request("GET", "http://a").header("host", "x").body(Body::Empty).unwrap(), "GET /\nhost: x");
         check(
@@ -155,7 +166,7 @@ mod tests {
                 .header("host", "x")
                 .body(Body::full("abc"))
                 .unwrap(),
-            "POST /\ncontent-length: 3\nhost: x",
+            "POST /\nhost: x\ncontent-length: 3",
         );
         for method in ["GET", "HEAD", "DELETE", "TRACE"] {
             check(
