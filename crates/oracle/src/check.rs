@@ -2,17 +2,18 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
     Result,
     case::Case,
-    compare::{Finding, with_envoy, with_record},
+    compare::{Finding, Known, with_record},
     fixtures, pattern,
     proxy::Program,
-    record::{self, Record},
-    run::run,
+    record,
+    run::{IsExpected, run},
 };
 
 /// What a check found.
@@ -51,7 +52,7 @@ pub async fn check_all(
     for case in record::cases(&fixtures(), wanted)? {
         let (nuncio, envoy, exchange) = (nuncio.clone(), envoy.cloned(), exchange.to_owned());
         let name = case.name.clone();
-        let case = tokio::spawn(async move { check(&case, &exchange, &nuncio, envoy.as_ref()).await });
+        let case = tokio::spawn(async move { check(case, &exchange, &nuncio, envoy.as_ref()).await });
         running.push((name, case));
     }
     let mut report = Report { exchanges: 0, findings: Vec::new(), took: Duration::ZERO };
@@ -74,22 +75,28 @@ pub async fn check_all(
 
 /// Checks one case; the number of exchanges, and what is not as it should be.
 async fn check(
-    case: &Case,
+    case: Case,
     exchange: &str,
     nuncio: &Program,
     envoy: Option<&Program>,
 ) -> Result<(usize, Vec<Finding>)> {
     let folder = fixtures();
-    let record = Record::load(&folder, &case.name)?;
-    let own = record::load_own(&folder, &case.name)?;
-    let left_out = record::left_out_stats(&folder)?;
+    let known = Arc::new(Known::load(&folder, case)?);
     let wanted = |name: &str| pattern::matches(exchange, name);
-    let lines = |name: &str| record.exchanges.get(name).map(|seen| seen.log.len());
-    let ours = run(case, nuncio, &folder, wanted, lines).await?;
-    let mut findings = with_envoy(case, &record.exchanges, &ours, &own, &left_out);
-    if let Some(envoy) = envoy {
-        let now = run(case, envoy, &folder, wanted, lines).await?;
-        findings.extend(with_record(case, &record.exchanges, &now));
-    }
+    let expected = Arc::clone(&known);
+    let is_expected: IsExpected = Arc::new(move |name, seen, names| expected.is_nuncios(name, seen, names));
+    let recorded = Arc::clone(&known);
+    let is_recorded: IsExpected = Arc::new(move |name, seen, _| recorded.is_envoys(name, seen));
+    let envoys = async {
+        let Some(envoy) = envoy else {
+            return Ok(None);
+        };
+        run(&known.case, envoy, &folder, wanted, Some(is_recorded)).await.map(Some)
+    };
+    let (ours, envoys) =
+        tokio::try_join!(run(&known.case, nuncio, &folder, wanted, Some(is_expected)), envoys)?;
+    let mut findings = known.left_over();
+    findings.extend(known.with_expected(&ours));
+    findings.extend(envoys.iter().flat_map(|now| with_record(&known.case, &known.envoy, now)));
     Ok((ours.exchanges.len(), findings))
 }

@@ -1,14 +1,18 @@
 //! Compares answers, and says what differs so that one can see it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::Value;
 
 use crate::{
+    Result,
     case::{Case, Differs, What},
     pattern,
-    record::{Own, key},
-    run::Answers,
+    record::{Own, Record, key, left_out_stats, load_own},
+    run::{Answers, DELAYED_CLOSE},
     seen::{Part, Seen},
 };
 
@@ -42,6 +46,89 @@ pub fn part(seen: &Seen, part: Part) -> Value {
     value.unwrap_or_default()
 }
 
+/// What is known about a case before it is run.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The case.
+    pub case: Case,
+    /// Envoy's answers by the exchange's name.
+    pub envoy: BTreeMap<String, Seen>,
+    /// Nuncio's own where they differ on purpose.
+    pub own: Own,
+    /// Patterns of the stats that Nuncio leaves out.
+    pub left_out: Vec<String>,
+}
+
+impl Known {
+    /// Reads what is kept beside a case.
+    ///
+    /// # Errors
+    /// Where it is not there or cannot be understood.
+    pub fn load(folder: &Path, case: Case) -> Result<Self> {
+        Ok(Self {
+            envoy: Record::load(folder, &case.name)?.exchanges,
+            own: load_own(folder, &case.name)?,
+            left_out: left_out_stats(folder)?,
+            case,
+        })
+    }
+
+    /// Whether Envoy showed what is recorded.
+    pub fn is_envoys(&self, exchange: &str, seen: &Seen) -> bool {
+        self.envoy.get(exchange) == Some(seen)
+    }
+
+    /// Whether Nuncio, whose stats have these names, showed what is expected of it.
+    pub fn is_nuncios(&self, exchange: &str, seen: &Seen, names: &BTreeSet<String>) -> bool {
+        Part::ALL.into_iter().all(|what| self.expected(exchange, seen, names, what) == Some(part(seen, what)))
+    }
+
+    /// What is expected of Nuncio: what Envoy showed, and Nuncio's own where that differs on purpose.
+    fn expected(&self, exchange: &str, seen: &Seen, names: &BTreeSet<String>, what: Part) -> Option<Value> {
+        let record = comparable(&self.case, exchange, self.envoy.get(exchange)?, seen, names, &self.left_out);
+        let envoy = part(&record, what);
+        Some(match self.own.get(exchange).and_then(|own| own.get(&key(what))) {
+            Some(own) => with_own(&envoy, own, what),
+            None => envoy,
+        })
+    }
+
+    /// How Nuncio's answers differ from what is expected.
+    pub fn with_expected(&self, nuncio: &Answers) -> Vec<Finding> {
+        let case = &self.case;
+        let mut findings = Vec::new();
+        for (name, seen) in &nuncio.exchanges {
+            for what in Part::ALL {
+                let Some(expected) = self.expected(name, seen, &nuncio.names, what) else {
+                    findings.push(finding(case, name, "is not recorded".to_owned()));
+                    break;
+                };
+                let own = self.own.get(name).is_some_and(|own| own.contains_key(&key(what)));
+                if own && !is_named(case, name, what) {
+                    let text =
+                        format!("{} is kept as Nuncio's own, but the case does not name it", key(what));
+                    findings.push(finding(case, name, text));
+                }
+                let nuncio = part(seen, what);
+                if expected != nuncio {
+                    let whose = if own { "Envoy but for differences on purpose" } else { "Envoy" };
+                    let text = format!("{} (- {whose}, + Nuncio)\n{}", key(what), diff(&expected, &nuncio));
+                    findings.push(finding(case, name, text));
+                }
+            }
+        }
+        findings
+    }
+
+    /// Answers to exchanges that are not in the case any more.
+    pub fn left_over(&self) -> Vec<Finding> {
+        let is_left_over = |name: &&String| !self.case.exchanges.iter().any(|one| one.name == **name);
+        let text = "is recorded, but not in the case any more";
+        let names = self.envoy.keys().chain(self.own.keys()).filter(is_left_over);
+        names.map(|name| finding(&self.case, name, text.to_owned())).collect()
+    }
+}
+
 /// How Envoy's answers differ from those that are recorded.
 pub fn with_record(case: &Case, recorded: &BTreeMap<String, Seen>, now: &Answers) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -61,47 +148,6 @@ pub fn with_record(case: &Case, recorded: &BTreeMap<String, Seen>, now: &Answers
     findings
 }
 
-/// How Nuncio's answers differ from what is expected: Envoy's, and Nuncio's own where they differ on purpose.
-pub fn with_envoy(
-    case: &Case,
-    recorded: &BTreeMap<String, Seen>,
-    nuncio: &Answers,
-    own: &Own,
-    left_out: &[String],
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (name, seen) in &nuncio.exchanges {
-        let Some(record) = recorded.get(name) else {
-            findings.push(finding(case, name, "is not recorded".to_owned()));
-            continue;
-        };
-        let record = comparable(case, name, record, seen, nuncio, left_out);
-        let none = BTreeMap::new();
-        let own = own.get(name).unwrap_or(&none);
-        for what in Part::ALL {
-            let (envoy, nuncio) = (part(&record, what), part(seen, what));
-            let own = own.get(&key(what));
-            if own.is_some() && !is_named(case, name, what) {
-                let text = format!("{} is kept as Nuncio's own, but the case does not name it", key(what));
-                findings.push(finding(case, name, text));
-            }
-            let (expected, whose) = match own {
-                Some(own) => (with_own(&envoy, own, what), "Envoy but for differences on purpose"),
-                None => (envoy, "Envoy"),
-            };
-            if expected != nuncio {
-                let text = format!("{} (- {whose}, + Nuncio)\n{}", key(what), diff(&expected, &nuncio));
-                findings.push(finding(case, name, text));
-            }
-        }
-    }
-    for name in recorded.keys().filter(|name| !case.exchanges.iter().any(|exchange| exchange.name == **name))
-    {
-        findings.push(finding(case, name, "is recorded, but not in the case any more".to_owned()));
-    }
-    findings
-}
-
 /// The parts of Nuncio's answers that differ from Envoy's on purpose; and what is said to differ, but does not.
 pub fn on_purpose(
     case: &Case,
@@ -116,7 +162,7 @@ pub fn on_purpose(
             let mut found = *what == What::DelayedClose;
             for (name, seen) in nuncio.exchanges.iter().filter(|(name, _)| differs.is_about(name)) {
                 let Some(record) = recorded.get(name) else { continue };
-                let record = comparable(case, name, record, seen, nuncio, left_out);
+                let record = comparable(case, name, record, seen, &nuncio.names, left_out);
                 let (about, value) = match what {
                     What::Part(about) => {
                         let nuncio = part(seen, *about);
@@ -181,12 +227,11 @@ fn comparable(
     exchange: &str,
     record: &Seen,
     seen: &Seen,
-    nuncio: &Answers,
+    names: &BTreeSet<String>,
     left_out: &[String],
 ) -> Seen {
-    let is_left_out = |stat: &str| {
-        !nuncio.names.contains(stat) && left_out.iter().any(|pattern| pattern::matches(pattern, stat))
-    };
+    let is_left_out =
+        |stat: &str| !names.contains(stat) && left_out.iter().any(|pattern| pattern::matches(pattern, stat));
     let mut record = record.clone();
     record.stats.retain(|stat, _| !is_left_out(stat));
     let delayed =
@@ -196,7 +241,7 @@ fn comparable(
         && case.differs.iter().any(delayed)
     {
         record.connection.fate = "closed".to_owned();
-        record.stats.retain(|stat, _| !stat.ends_with(".downstream_cx_delayed_close_timeout"));
+        record.stats.retain(|stat, _| !stat.ends_with(DELAYED_CLOSE));
     }
     record
 }

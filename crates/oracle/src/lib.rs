@@ -18,6 +18,7 @@ mod normal;
 mod origin;
 pub mod pattern;
 mod ports;
+pub mod progress;
 pub mod proxy;
 pub mod record;
 pub mod run;

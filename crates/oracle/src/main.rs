@@ -8,7 +8,7 @@ use nuncio_oracle::{
     case::Case,
     check_all,
     compare::{on_purpose, with_record},
-    fixtures, pattern,
+    fixtures, pattern, progress,
     proxy::{CHILD, Program},
     record::{self, Record},
     run::run,
@@ -73,6 +73,7 @@ fn main() -> ExitCode {
 
 async fn command(command: Command) -> Result<bool> {
     let folder = fixtures();
+    let _told = progress::tell();
     let nuncio = Program::nuncio(&std::env::current_exe()?);
     match command {
         Command::Record { cases, own } => {
@@ -99,7 +100,7 @@ async fn command(command: Command) -> Result<bool> {
             for case in record::cases(&folder, |name| pattern::matches(&case, name))? {
                 for program in Program::envoy().iter().chain([&nuncio]) {
                     let answers =
-                        run(&case, program, &folder, |name| pattern::matches(&exchange, name), |_| None);
+                        run(&case, program, &folder, |name| pattern::matches(&exchange, name), None);
                     for (name, seen) in answers.await?.exchanges {
                         println!("{}: {name}\n{}", program.name(), serde_json::to_string_pretty(&seen)?);
                     }
@@ -118,8 +119,8 @@ fn picks(names: &[String]) -> impl Fn(&str) -> bool {
 async fn record_envoy(case: &Case) -> Result<bool> {
     let envoy = Program::envoy().ok_or("Envoy is not installed: set ENVOY_BIN, or have envoy on the path")?;
     let folder = fixtures();
-    let first = run(case, &envoy, &folder, |_| true, |_| None).await?;
-    let second = run(case, &envoy, &folder, |_| true, |_| None).await?;
+    let first = run(case, &envoy, &folder, |_| true, None).await?;
+    let second = run(case, &envoy, &folder, |_| true, None).await?;
     let findings = with_record(case, &first.exchanges, &second);
     findings.iter().for_each(|finding| println!("Envoy disagrees with itself: {finding}"));
     println!("{}: {} exchanges recorded", case.name, first.exchanges.len());
@@ -132,8 +133,7 @@ async fn record_own(case: &Case, nuncio: &Program) -> Result<bool> {
     let folder = fixtures();
     let record = Record::load(&folder, &case.name)?;
     let differs = |name: &str| case.differs.iter().any(|differs| differs.is_about(name));
-    let lines = |name: &str| record.exchanges.get(name).map(|seen| seen.log.len());
-    let answers = run(case, nuncio, &folder, differs, lines).await?;
+    let answers = run(case, nuncio, &folder, differs, None).await?;
     let left_out = record::left_out_stats(&folder)?;
     let (own, findings) = on_purpose(case, &record.exchanges, &answers, &left_out);
     findings.iter().for_each(|finding| println!("{finding}"));

@@ -122,6 +122,7 @@ impl Proxy {
             let text = fs::read_to_string(&address).unwrap_or_default();
             if let Ok(admin) = text.trim().parse()
                 && admin::get(admin, "/ready").await.is_ok_and(|(status, _)| status == 200)
+                && admin::has_workers(admin).await
             {
                 return Ok(Self { _child: child, admin });
             }

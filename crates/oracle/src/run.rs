@@ -5,10 +5,14 @@ use std::{
     fs,
     net::SocketAddr,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
 use crate::{
     Result, admin,
@@ -18,6 +22,7 @@ use crate::{
     origin::Origins,
     pattern,
     ports::Reserved,
+    progress,
     proxy::{Folder, Program, Proxy},
     seen::{Response, Seen},
 };
@@ -28,6 +33,20 @@ const EXCHANGES_PER_PROXY: usize = 8;
 /// How many processes run at a time.
 static PROCESSES: Semaphore = Semaphore::const_new(24);
 
+/// How long the log and the stats must not have changed before they count as complete: Envoy writes its log late, and a
+/// worker that has to wait for the machine counts late.
+const CALM: Duration = Duration::from_millis(250);
+
+/// The same where something is missing from what is expected.
+const CALM_IF_UNEXPECTED: Duration = Duration::from_millis(2_000);
+
+/// Whether an exchange shows what it should, by its name, what was seen and the names of the proxy's stats. It only
+/// shortens the wait for what is late; all that was seen is compared in the end.
+pub type IsExpected = Arc<dyn Fn(&str, &Seen, &BTreeSet<String>) -> bool + Send + Sync>;
+
+/// The end of the name of the stat that counts connections which were closed after a delay.
+pub(crate) const DELAYED_CLOSE: &str = ".downstream_cx_delayed_close_timeout";
+
 /// What a proxy showed in a case.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
@@ -37,7 +56,7 @@ pub struct Answers {
     pub names: BTreeSet<String>,
 }
 
-/// Runs the exchanges that `wanted` picks. `expected_lines` tells how many lines the access log will have.
+/// Runs the exchanges that `wanted` picks.
 ///
 /// # Errors
 /// Where the proxy cannot be run, or a script makes no sense.
@@ -46,7 +65,7 @@ pub async fn run(
     program: &Program,
     cases: &Path,
     wanted: impl Fn(&str) -> bool,
-    expected_lines: impl Fn(&str) -> Option<usize>,
+    is_expected: Option<IsExpected>,
 ) -> Result<Answers> {
     let mut groups: Vec<Vec<Exchange>> = Vec::new();
     let mut continues = false;
@@ -59,9 +78,12 @@ pub async fn run(
     }
     let mut running = Vec::new();
     for group in groups {
-        let lines = group.iter().map(|exchange| expected_lines(&exchange.name)).collect::<Vec<_>>();
+        progress::planned(group.len());
         let (case, program, cases) = (case.clone(), program.clone(), cases.to_owned());
-        running.push(tokio::spawn(async move { run_group(&case, &group, &lines, &program, &cases).await }));
+        let is_expected = is_expected.clone();
+        running.push(tokio::spawn(async move {
+            run_group(&case, &group, &program, &cases, is_expected.as_ref()).await
+        }));
     }
     let mut answers = Answers::default();
     for group in running {
@@ -75,9 +97,9 @@ pub async fn run(
 async fn run_group(
     case: &Case,
     group: &[Exchange],
-    lines: &[Option<usize>],
     program: &Program,
     cases: &Path,
+    is_expected: Option<&IsExpected>,
 ) -> Result<Answers> {
     let _permit = PROCESSES.acquire().await?;
     let folder = Folder::new()?;
@@ -91,40 +113,92 @@ async fn run_group(
     let mut log = Log::new(&folder);
 
     let mut answers = Answers::default();
-    let mut before = admin::settled(proxy.admin, false).await?;
-    for (exchange, lines) in group.iter().zip(lines) {
+    let names = |names: Vec<String>| names.iter().map(|name| normal.line(name)).collect::<Vec<_>>();
+    answers.names.extend(names(admin::names(proxy.admin).await?));
+    let mut before = calm_stats(proxy.admin).await?;
+    for exchange in group {
         let address = match reserved.get(&exchange.to) {
             Some(reserved) => SocketAddr::from(([127, 0, 0, 1], reserved.port)),
             None if exchange.to == "admin" => proxy.admin,
             None => return Err(format!("the configuration has no {:?}", exchange.to).into()),
         };
         origins.begin(&exchange.origin);
-        let told = |error| format!("{}, {}: {error}", case.name, exchange.name);
+        let told = |error| format!("{}, {}, {}: {error}", program.name(), case.name, exchange.name);
         let (responses, connection) = client::run(exchange, address, &origins).await.map_err(told)?;
         let origin = origins.end().await;
         if !exchange.keep_upstream {
             origins.close_idle().await;
         }
-        let after = admin::settled(proxy.admin, exchange.keep_upstream).await.map_err(told)?;
-        let stats = after.iter().map(|(name, value)| {
-            let change = value - before.get(name).copied().unwrap_or_default();
-            (name.clone(), change)
-        });
-        let mut stats: admin::Stats = stats.filter(|(_, change)| *change != 0).collect();
-        adjust(&mut stats, &after, exchange, &responses);
-        let varies = |name: &str| case.vary.iter().chain(&exchange.vary).any(|p| pattern::matches(p, name));
-        let log = log.lines(*lines).await;
-        let mut seen = Seen { responses, connection, origin, log, stats };
-        normal.seen(&mut seen);
-        if exchange.unordered {
-            sort(&mut seen);
-        }
-        seen.stats.retain(|name, _| !varies(name));
+        admin::idle(proxy.admin, exchange.keep_upstream).await.map_err(told)?;
+        let seen = Seen { responses, connection, origin, ..Seen::default() };
+        let mut last = ([Vec::new(), Vec::new()], admin::Stats::new());
+        let mut since = Instant::now();
+        let seen = loop {
+            let now = (log.lines(), admin::stats(proxy.admin).await.map_err(told)?);
+            if now == last {
+                let seen = complete(case, exchange, &seen, &before, &now, &normal);
+                let expected = is_expected.map(|it| it(&exchange.name, &seen, &answers.names));
+                let calm = if expected == Some(false) { CALM_IF_UNEXPECTED } else { CALM };
+                if expected == Some(true) || since.elapsed() >= calm {
+                    break seen;
+                }
+            } else {
+                last = now;
+                since = Instant::now();
+            }
+            sleep(Duration::from_millis(10)).await;
+        };
+        log.take(&last.0);
         answers.exchanges.insert(exchange.name.clone(), seen);
-        before = after;
+        before = last.1;
+        progress::done();
     }
-    answers.names = before.keys().map(|name| normal.line(name)).collect();
+    answers.names.extend(names(admin::names(proxy.admin).await?));
     Ok(answers)
+}
+
+/// The stats of a proxy that has nothing to do, once they no longer change.
+async fn calm_stats(admin: SocketAddr) -> Result<admin::Stats> {
+    admin::idle(admin, false).await?;
+    let mut last = admin::stats(admin).await?;
+    for _ in 0..20 {
+        sleep(Duration::from_millis(20)).await;
+        let now = admin::stats(admin).await?;
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    Ok(last)
+}
+
+/// Adds log and stats to what was seen, and takes out what differs from run to run.
+fn complete(
+    case: &Case,
+    exchange: &Exchange,
+    seen: &Seen,
+    before: &admin::Stats,
+    (log, after): &([Vec<String>; 2], admin::Stats),
+    normal: &Normal,
+) -> Seen {
+    let mut seen = Seen { log: log.concat(), ..seen.clone() };
+    let stats = after.iter().map(|(name, value)| {
+        let change = value - before.get(name).copied().unwrap_or_default();
+        (name.clone(), change)
+    });
+    seen.stats = stats.filter(|(_, change)| *change != 0).collect();
+    adjust(&mut seen.stats, after, exchange, &seen.responses);
+    normal.seen(&mut seen);
+    if exchange.unordered {
+        sort(&mut seen);
+    }
+    let varies = |name: &str| case.vary.iter().chain(&exchange.vary).any(|p| pattern::matches(p, name));
+    seen.stats.retain(|name, _| !varies(name));
+    if seen.connection.fate == "closed" && seen.stats.keys().any(|name| name.ends_with(DELAYED_CLOSE)) {
+        // The proxy says so itself, though the machine was too busy to see it by the clock.
+        seen.connection.fate = "closed after a delay".to_owned();
+    }
+    seen
 }
 
 /// Puts what came at the same time into an order of its own.
@@ -228,28 +302,21 @@ impl Log {
         Self { files: ["access_log", "details_log"].map(|name| (folder.file(name), 0)) }
     }
 
-    /// The lines that are new. Proxies write them late, so it helps to know how many there will be.
-    async fn lines(&mut self, expected: Option<usize>) -> Vec<String> {
-        let mut lines = Vec::new();
-        for round in 0..100 {
-            lines = self
-                .files
-                .each_ref()
-                .map(|(path, taken)| {
-                    let text = fs::read(path).map(|bytes| crate::seen::text(&bytes)).unwrap_or_default();
-                    text.lines().skip(*taken).map(str::to_owned).collect::<Vec<_>>()
-                })
-                .to_vec();
-            let count = lines.iter().map(Vec::len).sum::<usize>();
-            let enough = expected.map_or(round >= 10, |expected| count >= expected);
-            if enough {
-                break;
-            }
-            sleep(Duration::from_millis(15)).await;
-        }
-        for ((_, taken), lines) in self.files.iter_mut().zip(&lines) {
+    /// The lines of each file that are new.
+    fn lines(&self) -> [Vec<String>; 2] {
+        self.files.each_ref().map(|(path, taken)| lines(path).into_iter().skip(*taken).collect())
+    }
+
+    /// Counts these lines as new no more.
+    fn take(&mut self, lines: &[Vec<String>; 2]) {
+        for ((_, taken), lines) in self.files.iter_mut().zip(lines) {
             *taken += lines.len();
         }
-        lines.concat()
     }
+}
+
+/// The lines of a file; none if it is not there.
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read(path).map(|bytes| crate::seen::text(&bytes)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
