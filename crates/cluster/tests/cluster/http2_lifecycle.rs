@@ -224,6 +224,32 @@ async fn a_request_that_goaway_leaves_out_was_refused() {
 }
 
 #[tokio::test]
+async fn a_reset_that_follows_the_whole_response_is_counted() {
+    for chunk in [&b"abc"[..], &[b'x'; 100_000]] {
+        let mut origin = Origin::new().await;
+        let fixture = start(http2(&origin)).await;
+        let (sender, body) = channel_body();
+        sender.send(data(Bytes::copy_from_slice(chunk))).unwrap();
+        let task = tokio::spawn(fixture.cluster.request(request("POST", body)));
+        let mut peer = origin.accept().await;
+        eventually("the stream", || fixture.gauge("http2.streams_active") == 1).await;
+        // SETTINGS, a head with `:status: 400` that ends the stream, and RST_STREAM with NO_ERROR.
+        let frames = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x8c\0\0\x04\x03\0\0\0\0\x01\0\0\0\0";
+        tokio::io::AsyncWriteExt::write_all(&mut peer.stream, frames).await.unwrap();
+        let response = within("the response", task).await.unwrap().unwrap().response;
+        assert_eq!(response.status().as_u16(), 400);
+        drop(response);
+        // The rest of the upload is not sent, so the stream is reset from here, too.
+        fixture.assert_stats(&[
+            ("http2.rx_reset", 1),
+            ("http2.tx_reset", 1),
+            ("upstream_rq_tx_reset", 1),
+            ("upstream_rq_rx_reset", 0),
+        ]);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_as_long_as_announced() {
     let mut origin = Origin::new().await;
     let fixture = start(http2(&origin)).await;

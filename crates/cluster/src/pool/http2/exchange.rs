@@ -15,7 +15,7 @@ use nuncio_service::Body;
 use super::{
     Slot,
     body::ResponseBody,
-    upload::{Upload, UploadFailed},
+    upload::{Ended, Upload, UploadFailed},
 };
 use crate::{
     error::Kind,
@@ -34,7 +34,10 @@ pub(crate) struct Exchange {
 /// A stream under way. Dropping it before both sides have ended resets it.
 pub(super) struct Stream {
     upload: Upload,
+    /// Whether all has been sent, or nothing more need be.
     upload_ended: bool,
+    /// Whether the host takes nothing more.
+    upload_refused: bool,
     /// Whether the response has ended, or the host has ended the stream.
     response_ended: bool,
     _active: ActiveRequest,
@@ -65,7 +68,14 @@ impl Exchange {
         })?;
         slot.handle().stats().http2_streams_active.increment(1.0);
         let upload = Upload::new(body, upload);
-        let stream = Stream { upload, upload_ended: ended, response_ended: false, _active: active, slot };
+        let stream = Stream {
+            upload,
+            upload_ended: ended,
+            upload_refused: false,
+            response_ended: false,
+            _active: active,
+            slot,
+        };
         let host = stream.handle().host.description.address;
         Ok(Self { response, stream: Some(stream), host })
     }
@@ -117,10 +127,13 @@ impl Stream {
     /// Sends on as far as the host's windows allow.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), UploadFailed> {
         if !self.upload_ended
+            && !self.upload_refused
             && let Poll::Ready(result) = self.upload.poll(cx)
         {
-            result?;
-            self.upload_ended = true;
+            match result? {
+                Ended::Whole => self.upload_ended = true,
+                Ended::ByHost => self.upload_refused = true,
+            }
         }
         Ok(())
     }
@@ -156,6 +169,10 @@ impl Drop for Stream {
         let stats = self.slot.handle().stats();
         stats.http2_streams_active.decrement(1.0);
         if !self.response_ended || !self.upload_ended {
+            // Without error it may follow a response for which the host did not need the whole request (RFC 9113, 8.1).
+            if self.upload.was_reset() {
+                stats.http2_rx_reset.increment(1);
+            }
             // The code that Envoy sends whenever it gives up a stream.
             self.upload.reset(h2::Reason::INTERNAL_ERROR);
             stats.upstream_rq_tx_reset.increment(1);

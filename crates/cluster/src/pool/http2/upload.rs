@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -20,38 +20,46 @@ pub(super) struct Upload {
 /// The request's body failed.
 pub(super) struct UploadFailed;
 
+/// Why nothing more is to be sent.
+pub(super) enum Ended {
+    /// All has been sent.
+    Whole,
+    /// The host has ended the stream, of which the response tells more.
+    ByHost,
+}
+
 impl Upload {
     pub(super) fn new(body: Body, stream: SendStream<Bytes>) -> Self {
         Self { body, stream, chunk: Bytes::new() }
     }
 
-    /// Ready when nothing more is to be sent: at the end, or when the host has ended the stream, of which the
-    /// response tells more.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadFailed>> {
+    /// Ready when nothing more is to be sent.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, UploadFailed>> {
         loop {
             if !self.chunk.is_empty() {
                 let sent = ready!(self.poll_send(cx));
-                if !sent || self.chunk.is_empty() && self.body.is_end_stream() {
-                    return Poll::Ready(Ok(()));
+                if !sent {
+                    return Poll::Ready(Ok(Ended::ByHost));
+                }
+                if self.chunk.is_empty() && self.body.is_end_stream() {
+                    return Poll::Ready(Ok(Ended::Whole));
                 }
                 continue;
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() && self.body.is_end_stream() => {
-                        return Poll::Ready(self.end());
+                        return Poll::Ready(Ok(self.end()));
                     }
                     Ok(data) => self.chunk = data,
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
-                            // Fails only where the host has ended the stream.
-                            let _ = self.stream.send_trailers(trailers);
-                            return Poll::Ready(Ok(()));
+                            return Poll::Ready(Ok(ended(self.stream.send_trailers(trailers))));
                         }
                     }
                 },
                 Some(Err(_)) => return Poll::Ready(Err(UploadFailed)),
-                None => return Poll::Ready(self.end()),
+                None => return Poll::Ready(Ok(self.end())),
             }
         }
     }
@@ -61,10 +69,13 @@ impl Upload {
         self.stream.send_reset(reason);
     }
 
-    fn end(&mut self) -> Result<(), UploadFailed> {
-        // Fails only where the host has ended the stream.
-        let _ = self.stream.send_data(Bytes::new(), true);
-        Ok(())
+    /// Whether the host has reset the stream, whatever of the response came before.
+    pub(super) fn was_reset(&mut self) -> bool {
+        matches!(self.stream.poll_reset(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_)))
+    }
+
+    fn end(&mut self) -> Ended {
+        ended(self.stream.send_data(Bytes::new(), true))
     }
 
     /// Sends a part of the chunk; `false` where the host takes nothing more.
@@ -80,4 +91,9 @@ impl Upload {
         let last = self.chunk.is_empty() && self.body.is_end_stream();
         Poll::Ready(self.stream.send_data(part, last).is_ok())
     }
+}
+
+/// Sending the end fails only where the host has ended the stream.
+fn ended(sent: Result<(), h2::Error>) -> Ended {
+    if sent.is_ok() { Ended::Whole } else { Ended::ByHost }
 }
