@@ -22,6 +22,10 @@ use crate::{
     stats::TrafficStats,
 };
 
+/// The most interim responses before a response. Nobody needs as many; without a limit a host that sends nothing else
+/// would hold its request, and be read, until the request's time is over.
+pub(crate) const MOST_INTERIM: u32 = 100;
+
 /// What all pools of a cluster on one worker share.
 pub(crate) struct ClusterContext {
     pub(crate) settings: Arc<model::Cluster>,

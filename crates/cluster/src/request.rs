@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use nuncio_service::Body;
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct UpstreamResponse {
 #[must_use = "nothing is sent unless it is polled"]
 pub struct ResponseFuture {
     state: State,
+    /// Interim responses that have not been taken yet.
+    interim: Vec<StatusCode>,
 }
 
 enum State {
@@ -43,7 +45,7 @@ enum State {
 
 impl ResponseFuture {
     pub(crate) fn failed(error: UpstreamError) -> Self {
-        Self { state: State::Failed(Some(error)) }
+        Self { state: State::Failed(Some(error)), interim: Vec::new() }
     }
 
     pub(crate) fn send(pool: HostPool, request: Request<Body>) -> Self {
@@ -52,7 +54,14 @@ impl ResponseFuture {
                 HostPool::Http1(pool) => State::http1(&pool, request),
                 HostPool::Http2(pool) => State::http2(&pool, request),
             },
+            interim: Vec::new(),
         }
+    }
+
+    /// The interim responses (1xx) that have come since this was last asked. They are not passed on; after 100 of them
+    /// the request fails.
+    pub fn take_interim(&mut self) -> Vec<StatusCode> {
+        std::mem::take(&mut self.interim)
     }
 
     /// The host that the request goes to; `None` where there was none to choose.
@@ -112,16 +121,17 @@ impl Future for ResponseFuture {
     type Output = Result<UpstreamResponse, UpstreamError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         loop {
-            self.state = match &mut self.state {
+            this.state = match &mut this.state {
                 State::Http1(exchange) => {
                     let host = exchange.handle().host.description.address;
-                    match ready!(exchange.poll(cx)) {
+                    match ready!(exchange.poll(cx, &mut this.interim)) {
                         http1::Outcome::Response(response) => {
-                            return self.finish(Ok(UpstreamResponse { response, host }));
+                            return this.finish(Ok(UpstreamResponse { response, host }));
                         }
                         http1::Outcome::Failed(kind) => {
-                            return self.finish(Err(UpstreamError::sent(kind, host)));
+                            return this.finish(Err(UpstreamError::sent(kind, host)));
                         }
                         http1::Outcome::Unsent(request) => State::http1(exchange.pool(), *request),
                     }
@@ -135,8 +145,8 @@ impl Future for ResponseFuture {
                 }
                 State::Http2(exchange) => {
                     let host = exchange.host();
-                    let result = ready!(exchange.poll(cx));
-                    return self.finish(
+                    let result = ready!(exchange.poll(cx, &mut this.interim));
+                    return this.finish(
                         result
                             .map(|response| UpstreamResponse { response, host })
                             .map_err(|kind| UpstreamError::sent(kind, host)),

@@ -136,7 +136,11 @@ impl Future for RouterFuture {
         else {
             return Poll::Pending;
         };
-        let result = match upstream.as_mut().poll(cx) {
+        let result = upstream.as_mut().poll(cx);
+        for status in upstream.as_mut().get_mut().take_interim() {
+            exchange.cluster.charge_response(status, exchange.info.internal, None);
+        }
+        let result = match result {
             Poll::Ready(result) => Ok(result),
             Poll::Pending => {
                 let expired = ready!(exchange.timeouts.poll(cx));

@@ -400,7 +400,14 @@ async fn interim_responses_of_the_origin_are_swallowed() {
     let response = client.response().await;
     assert_eq!((response.status(), response.body.as_str()), (200, "hello"));
     assert_eq!(response.header("link"), None);
-    proxy.wait_for_stats(&[("cluster.upstream_rq_completed", 1), ("http.downstream_rq_1xx", 0)]).await;
+    proxy
+        .wait_for_stats(&[
+            ("cluster.upstream_rq_1xx", 3),
+            ("cluster.upstream_rq_103", 1),
+            ("cluster.upstream_rq_completed", 4),
+            ("http.downstream_rq_1xx", 0),
+        ])
+        .await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod body;
 mod connection;
 mod exchange;
+mod interim;
 mod message;
 mod signal;
 

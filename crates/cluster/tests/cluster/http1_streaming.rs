@@ -217,9 +217,9 @@ async fn a_flood_of_informational_heads_leaves_time_for_others() {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
-        let heads = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(1000);
-        for _ in 0..400 {
-            if stream.write_all(&heads).is_err() {
+        let head = format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "x".repeat(60 << 10));
+        for _ in 0..100 {
+            if stream.write_all(head.as_bytes()).is_err() {
                 return;
             }
         }
@@ -239,5 +239,5 @@ async fn a_flood_of_informational_heads_leaves_time_for_others() {
     assert_eq!(within("the response", response).await.unwrap().response.status(), 200);
     // A streak, which its last read may exceed by the size of the buffer.
     assert!(most <= 2 * (256 << 10), "{most} bytes at once");
-    assert!(read() > 12_000_000);
+    assert!(read() > 6_000_000);
 }

@@ -12,4 +12,5 @@ mod http1_lifecycle;
 mod http1_streaming;
 mod http2;
 mod http2_lifecycle;
+mod interim;
 mod support;

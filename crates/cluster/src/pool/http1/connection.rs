@@ -15,7 +15,10 @@ use hyper_util::rt::TokioIo;
 use nuncio_service::Body;
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::signal::Signal;
+use super::{
+    interim::{Interim, WatchedStream},
+    signal::Signal,
+};
 use crate::{
     error::Kind,
     pool::{ConnectionLife, dial::CountedStream},
@@ -36,8 +39,9 @@ pub(super) type Answer = Result<Response<Incoming>, TrySendError<Request<Body>>>
 
 pub(super) struct Connection {
     /// Gone once the connection has ended. Dropping it closes the socket.
-    driver: Option<http1::Connection<TokioIo<CountedStream>, Body>>,
+    driver: Option<http1::Connection<TokioIo<WatchedStream>, Body>>,
     sender: http1::SendRequest<Body>,
+    pub(super) interim: Arc<Interim>,
     /// The answer to the request under way. The box is used again for each request.
     answer: ReusableBoxFuture<'static, Answer>,
     signal: Arc<Signal>,
@@ -63,6 +67,8 @@ impl Connection {
     ) -> Result<Self, (Kind, ConnectionLife)> {
         let buffer = life.handle().context.settings.per_connection_buffer_limit_bytes;
         let buffer = usize::try_from(buffer).unwrap_or(usize::MAX).clamp(LEAST_BUFFER, LARGEST_BUFFER);
+        let interim = Arc::<Interim>::default();
+        let stream = WatchedStream { stream, interim: Arc::clone(&interim) };
         let handshake = http1::Builder::new()
             .allow_obsolete_multiline_headers_in_responses(true)
             .max_header_size(LARGEST_HEAD)
@@ -77,6 +83,7 @@ impl Connection {
         let mut connection = Self {
             driver: Some(driver),
             sender,
+            interim,
             answer: ReusableBoxFuture::new(std::future::pending()),
             waker: Waker::from(Arc::clone(&signal)),
             signal,
@@ -96,6 +103,7 @@ impl Connection {
     pub(super) fn send(&mut self, request: Request<Body>) {
         self.life.requests = self.life.requests.saturating_add(1);
         self.life.active = 1;
+        self.interim.expect();
         self.answer.set(self.sender.try_send_request(request));
     }
 

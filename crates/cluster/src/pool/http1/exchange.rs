@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use nuncio_service::Body;
@@ -56,11 +56,14 @@ impl Exchange {
         &self.lease.pool
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    /// Interim responses are added to `interim`.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, interim: &mut Vec<StatusCode>) -> Poll<Outcome> {
         let Some(connection) = self.lease.connection() else {
             return Poll::Ready(Outcome::Failed(Kind::LocalReset));
         };
-        match ready!(connection.poll_driven(cx, Connection::poll_answer)) {
+        let answer = connection.poll_driven(cx, Connection::poll_answer);
+        connection.interim.take(interim);
+        match ready!(answer) {
             Ok(response) => Poll::Ready(self.respond(response)),
             Err(mut error) => {
                 let unsent = error.take_message();
@@ -99,8 +102,11 @@ impl Exchange {
     }
 
     fn fail(&mut self, unsent: Option<Request<Body>>, error: &hyper::Error) -> Outcome {
-        let (mut kind, by_host) = reset(error);
+        let (mut kind, mut by_host) = reset(error);
         if let Some(connection) = self.lease.connection() {
+            if connection.interim.were_too_many() {
+                (kind, by_host) = (Kind::ProtocolError, false);
+            }
             connection.life.ended_by_host |= by_host;
             // The codec's error is the same whether nothing came or half a head; to Envoy the latter is malformed.
             if kind == Kind::ConnectionTermination && connection.left_over {

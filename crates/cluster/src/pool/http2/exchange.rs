@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderValue, Request, Response, Uri, Version, header, uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, uri};
 use http_body::Body as _;
 use nuncio_service::Body;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Kind,
-    pool::{ActiveRequest, HostHandle},
+    pool::{ActiveRequest, HostHandle, MOST_INTERIM},
 };
 
 /// The most headers of a response, as over HTTP/1 and in Envoy by default. The codec counts bytes only.
@@ -28,6 +28,8 @@ const MOST_HEADERS: usize = 100;
 pub(crate) struct Exchange {
     response: h2::client::ResponseFuture,
     stream: Option<Stream>,
+    /// Interim responses so far.
+    interim: u32,
     host: SocketAddr,
 }
 
@@ -77,17 +79,32 @@ impl Exchange {
             slot,
         };
         let host = stream.handle().host.description.address;
-        Ok(Self { response, stream: Some(stream), host })
+        Ok(Self { response, stream: Some(stream), interim: 0, host })
     }
 
     pub(crate) fn host(&self) -> SocketAddr {
         self.host
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Body>, Kind>> {
+    /// Interim responses are added to `interim`.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        interim: &mut Vec<StatusCode>,
+    ) -> Poll<Result<Response<Body>, Kind>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(Kind::LocalReset)) };
         if let Err(UploadFailed) = stream.poll_upload(cx) {
             return Poll::Ready(Err(Kind::RequestBody));
+        }
+        while let Poll::Ready(Some(Ok(response))) = self.response.poll_informational(cx) {
+            interim.push(response.status());
+            self.interim += 1;
+            if self.interim > MOST_INTERIM {
+                stream.handle().cell.rq_error.add();
+                // Dropping the stream resets it.
+                self.stream = None;
+                return Poll::Ready(Err(Kind::ProtocolError));
+            }
         }
         let response = match Pin::new(&mut self.response).poll(cx) {
             Poll::Pending => return Poll::Pending,

@@ -54,7 +54,7 @@ impl Upload {
                     Ok(data) => self.chunk = data,
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
-                            return Poll::Ready(Ok(ended(self.stream.send_trailers(trailers))));
+                            return Poll::Ready(Ok(ended(&self.stream.send_trailers(trailers))));
                         }
                     }
                 },
@@ -75,7 +75,7 @@ impl Upload {
     }
 
     fn end(&mut self) -> Ended {
-        ended(self.stream.send_data(Bytes::new(), true))
+        ended(&self.stream.send_data(Bytes::new(), true))
     }
 
     /// Sends a part of the chunk; `false` where the host takes nothing more.
@@ -94,6 +94,6 @@ impl Upload {
 }
 
 /// Sending the end fails only where the host has ended the stream.
-fn ended(sent: Result<(), h2::Error>) -> Ended {
+fn ended(sent: &Result<(), h2::Error>) -> Ended {
     if sent.is_ok() { Ended::Whole } else { Ended::ByHost }
 }
