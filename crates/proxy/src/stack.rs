@@ -15,6 +15,7 @@ use nuncio_http::{
 use nuncio_listener::{Handler, Stream, stat_name};
 use nuncio_service::{Connection, Drain, LineSink};
 use nuncio_stats::{Registry, Shard};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceBuilder;
 
 /// The HTTP filters of a connection manager, outermost first.
@@ -95,8 +96,18 @@ fn access_log(
     Ok(AccessLog::new(read))
 }
 
+impl HttpHandler {
+    /// Serves a connection over any transport. Those that a listener accepted come through [`Handler`].
+    pub async fn serve<I>(&self, io: I, connection: Arc<Connection>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.manager.serve(io, connection, self.drain.clone()).await;
+    }
+}
+
 impl Handler for HttpHandler {
     async fn handle(&self, stream: Stream, connection: Arc<Connection>) {
-        self.manager.serve(stream, connection, self.drain.clone()).await;
+        self.serve(stream, connection).await;
     }
 }
