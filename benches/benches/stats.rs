@@ -1,11 +1,13 @@
 //! What keeping and reading stats costs: an increment alone and beside a busy neighbour, a histogram sample,
 //! registration, and a scrape of ten thousand clusters.
 
+use std::cell::LazyCell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use nuncio_benches::is_smoke_test;
 use nuncio_stats::{Filter, Registry, Shard, StatsQuery, Unit, render};
 
 /// Roughly what Envoy has for a cluster: 130 counters and gauges, 8 histograms.
@@ -88,8 +90,8 @@ fn registration(c: &mut Criterion) {
 fn scrapes(c: &mut Criterion) {
     let mut group = c.benchmark_group("stats/scrape");
     group.sample_size(10);
-    for count in [100, CLUSTERS] {
-        let registry = clusters(count);
+    for count in if is_smoke_test() { [1, 10] } else { [100, CLUSTERS] } {
+        let registry = LazyCell::new(|| clusters(count));
         let all = StatsQuery::default();
         let one = StatsQuery {
             filter: Some(Filter::new(r"^cluster\.service_77\.").expect("the expression is well-formed")),

@@ -26,23 +26,23 @@ use self::process::Scratch;
 use self::report::{Comparison, Outcome};
 use self::workload::{Generator, QUICK, Workload};
 
-mod client;
+pub(crate) mod client;
 mod figures;
 mod generators;
 mod machine;
 mod measure;
-mod origin;
-mod peers;
-mod process;
+pub(crate) mod origin;
+pub(crate) mod peers;
+pub(crate) mod process;
 mod procfs;
 mod report;
 mod tools;
 mod workload;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Result<T> = std::result::Result<T, BoxError>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Result<T> = std::result::Result<T, BoxError>;
 
-fn failure(text: impl Into<String>) -> BoxError {
+pub(crate) fn failure(text: impl Into<String>) -> BoxError {
     text.into().into()
 }
 
@@ -230,7 +230,7 @@ fn compare(options: &Options) -> Result<ExitCode> {
         progress(format_args!("front-proxy: {}", path.display()));
     }
     let tools = Tools { wrk: on_path("wrk"), h2load: on_path("h2load"), strace: on_path("strace") };
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new("compare")?;
     let versions = versions(&programs, &tools, cores, &scratch)?;
 
     let default = |quick, full| if options.quick { quick } else { full };

@@ -61,8 +61,7 @@ pub(crate) struct Stand {
     pub(crate) tools: Tools,
     pub(crate) cores: Cores,
     pub(crate) seconds: u32,
-    http1_origin: u16,
-    http2_origin: u16,
+    origin_ports: origin::Ports,
     // Fields are dropped in this order: the origin is stopped before its files go.
     _origin: Running,
     scratch: Scratch,
@@ -90,9 +89,8 @@ impl Stand {
 
         let output = folder.join("origin");
         let mut origin = Running::start(&Invocation::role("origin")?, cores.load, &output)?;
-        let (http1_origin, http2_origin) =
-            origin.wait_for(Duration::from_secs(5), origin::parse_announcement)?;
-        Ok(Stand { tools, cores, seconds, http1_origin, http2_origin, _origin: origin, scratch })
+        let origin_ports = origin.wait_for(Duration::from_secs(5), origin::parse_announcement)?;
+        Ok(Stand { tools, cores, seconds, origin_ports, _origin: origin, scratch })
     }
 
     /// Why a workload cannot be run here, if it cannot.
@@ -185,8 +183,8 @@ impl Stand {
         fs::create_dir(&dir)?;
         let [plain, tls, admin] = free_ports()?;
         let origin = match workload.upstream {
-            Upstream::Http1 => self.http1_origin,
-            Upstream::Http2 => self.http2_origin,
+            Upstream::Http1 => self.origin_ports.http1,
+            Upstream::Http2 => self.origin_ports.http2,
         };
         let ports = Ports { plain, tls, admin, origin };
         let setup = Setup { upstream: workload.upstream, routes: workload.routes, ports, dir: &dir };

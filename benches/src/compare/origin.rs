@@ -23,13 +23,25 @@ const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 const MAX_HEAD: usize = 65_536;
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 
-/// Answers over HTTP/1.1 and over HTTP/2 with prior knowledge, on two ports that it prints, until it is stopped.
+/// The ports on which an origin answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    pub(crate) http1: u16,
+    pub(crate) http2: u16,
+}
+
+/// Runs as a process of its own, which prints its ports.
 pub(crate) fn run() -> Result<()> {
+    serve(|ports| println!("{}", announcement(ports)))
+}
+
+/// Answers over HTTP/1.1 and over HTTP/2 with prior knowledge, on two ports that it announces, without end.
+pub(crate) fn serve(announce: impl FnOnce(Ports)) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let http1 = TcpListener::bind(address(0)).await?;
         let http2 = TcpListener::bind(address(0)).await?;
-        println!("{}", announcement(http1.local_addr()?.port(), http2.local_addr()?.port()));
+        announce(Ports { http1: http1.local_addr()?.port(), http2: http2.local_addr()?.port() });
         let pages = Arc::new(Pages::new());
         loop {
             tokio::select! {
@@ -48,15 +60,15 @@ pub(crate) fn run() -> Result<()> {
     })
 }
 
-fn announcement(http1: u16, http2: u16) -> String {
+fn announcement(Ports { http1, http2 }: Ports) -> String {
     format!("http1 {http1} http2 {http2}")
 }
 
-/// The ports of HTTP/1.1 and HTTP/2 from what the origin printed.
-pub(crate) fn parse_announcement(output: &str) -> Option<(u16, u16)> {
+/// The ports from what the origin printed.
+pub(crate) fn parse_announcement(output: &str) -> Option<Ports> {
     let (line, _) = output.split_once('\n')?;
     let (http1, http2) = line.strip_prefix("http1 ")?.split_once(" http2 ")?;
-    Some((http1.parse().ok()?, http2.parse().ok()?))
+    Some(Ports { http1: http1.parse().ok()?, http2: http2.parse().ok()? })
 }
 
 struct Page {
@@ -174,7 +186,8 @@ mod tests {
 
     #[test]
     fn ports_are_read_from_a_whole_line_only() {
-        assert_eq!(parse_announcement(&(announcement(81, 82) + "\n")), Some((81, 82)));
+        let ports = Ports { http1: 81, http2: 82 };
+        assert_eq!(parse_announcement(&(announcement(ports) + "\n")), Some(ports));
         assert_eq!(parse_announcement("http1 81 http2 8"), None);
     }
 

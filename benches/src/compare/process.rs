@@ -239,8 +239,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn new() -> Result<Scratch> {
-        let path = std::env::temp_dir().join(format!("nuncio-compare-{}", std::process::id()));
+    /// Named after the program that needs it.
+    pub(crate) fn new(program: &str) -> Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("nuncio-{program}-{}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Scratch { path })
     }
