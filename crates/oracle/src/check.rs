@@ -1,6 +1,7 @@
 //! Checks the cases: Nuncio against the record, and the record against Envoy.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,20 +10,23 @@ use std::{
 use crate::{
     Result,
     case::Case,
-    compare::{Finding, Known, with_record},
+    compare::{Expected, Finding, Known, with_record},
     fixtures, pattern,
     proxy::Program,
+    purpose::subjects,
     record,
-    run::{IsExpected, run},
+    run::run,
 };
 
 /// What a check found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// How many exchanges were run.
     pub exchanges: usize,
     /// What is not as it should be.
     pub findings: Vec<Finding>,
+    /// What differs from Envoy only because something is missing.
+    pub missing: Vec<Finding>,
     /// How long it took.
     pub took: Duration,
 }
@@ -32,8 +36,12 @@ impl fmt::Display for Report {
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
-        let (exchanges, findings) = (self.exchanges, self.findings.len());
-        writeln!(f, "{exchanges} exchanges, {findings} differences, {:.1} s", self.took.as_secs_f32())
+        for missing in &self.missing {
+            writeln!(f, "{missing}")?;
+        }
+        let (exchanges, findings, missing) = (self.exchanges, self.findings.len(), self.missing.len());
+        let seconds = self.took.as_secs_f32();
+        writeln!(f, "{exchanges} exchanges, {findings} differences, {missing} things missing, {seconds:.1} s")
     }
 }
 
@@ -48,19 +56,23 @@ pub async fn check_all(
     envoy: Option<&Program>,
 ) -> Result<Report> {
     let started = Instant::now();
+    let subjects = Arc::new(subjects(&fixtures().join("../../docs/ENVOY_COMPAT.md"))?);
     let mut running = Vec::new();
     for case in record::cases(&fixtures(), wanted)? {
         let (nuncio, envoy, exchange) = (nuncio.clone(), envoy.cloned(), exchange.to_owned());
         let name = case.name.clone();
-        let case = tokio::spawn(async move { check(case, &exchange, &nuncio, envoy.as_ref()).await });
+        let subjects = Arc::clone(&subjects);
+        let case =
+            tokio::spawn(async move { check(case, &exchange, &nuncio, envoy.as_ref(), &subjects).await });
         running.push((name, case));
     }
-    let mut report = Report { exchanges: 0, findings: Vec::new(), took: Duration::ZERO };
+    let mut report = Report::default();
     for (name, case) in running {
         match case.await? {
-            Ok((exchanges, findings)) => {
-                report.exchanges += exchanges;
-                report.findings.extend(findings);
+            Ok(part) => {
+                report.exchanges += part.exchanges;
+                report.findings.extend(part.findings);
+                report.missing.extend(part.missing);
             }
             Err(error) => report.findings.push(Finding {
                 case: name,
@@ -73,30 +85,30 @@ pub async fn check_all(
     Ok(report)
 }
 
-/// Checks one case; the number of exchanges, and what is not as it should be.
+/// Checks one case.
 async fn check(
     case: Case,
     exchange: &str,
     nuncio: &Program,
     envoy: Option<&Program>,
-) -> Result<(usize, Vec<Finding>)> {
+    subjects: &BTreeSet<String>,
+) -> Result<Report> {
     let folder = fixtures();
     let known = Arc::new(Known::load(&folder, case)?);
     let wanted = |name: &str| pattern::matches(exchange, name);
-    let expected = Arc::clone(&known);
-    let is_expected: IsExpected = Arc::new(move |name, seen, names| expected.is_nuncios(name, seen, names));
-    let recorded = Arc::clone(&known);
-    let is_recorded: IsExpected = Arc::new(move |name, seen, _| recorded.is_envoys(name, seen));
+    let expected = Expected::Nuncios(Arc::clone(&known));
+    let ours = run(&known.case, nuncio, &folder, wanted, Some(&expected));
+    let recorded = Expected::Envoys(Arc::clone(&known));
     let envoys = async {
         let Some(envoy) = envoy else {
             return Ok(None);
         };
-        run(&known.case, envoy, &folder, wanted, Some(is_recorded)).await.map(Some)
+        run(&known.case, envoy, &folder, wanted, Some(&recorded)).await.map(Some)
     };
-    let (ours, envoys) =
-        tokio::try_join!(run(&known.case, nuncio, &folder, wanted, Some(is_expected)), envoys)?;
+    let (ours, envoys) = tokio::try_join!(ours, envoys)?;
     let mut findings = known.left_over();
+    findings.extend(known.wrongly_named(subjects));
     findings.extend(known.with_expected(&ours));
     findings.extend(envoys.iter().flat_map(|now| with_record(&known.case, &known.envoy, now)));
-    Ok((ours.exchanges.len(), findings))
+    Ok(Report { exchanges: ours.exchanges.len(), findings, missing: known.missing(), took: Duration::ZERO })
 }

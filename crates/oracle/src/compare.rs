@@ -3,8 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     pattern,
     record::{Own, Record, key, left_out_stats, load_own},
     run::{Answers, DELAYED_CLOSE},
-    seen::{Part, Seen},
+    seen::{Connection, Part, Response, Seen},
 };
 
 /// Something that is not as it should be.
@@ -73,16 +75,6 @@ impl Known {
         })
     }
 
-    /// Whether Envoy showed what is recorded.
-    pub fn is_envoys(&self, exchange: &str, seen: &Seen) -> bool {
-        self.envoy.get(exchange) == Some(seen)
-    }
-
-    /// Whether Nuncio, whose stats have these names, showed what is expected of it.
-    pub fn is_nuncios(&self, exchange: &str, seen: &Seen, names: &BTreeSet<String>) -> bool {
-        Part::ALL.into_iter().all(|what| self.expected(exchange, seen, names, what) == Some(part(seen, what)))
-    }
-
     /// What is expected of Nuncio: what Envoy showed, and Nuncio's own where that differs on purpose.
     fn expected(&self, exchange: &str, seen: &Seen, names: &BTreeSet<String>, what: Part) -> Option<Value> {
         let record = comparable(&self.case, exchange, self.envoy.get(exchange)?, seen, names, &self.left_out);
@@ -126,6 +118,64 @@ impl Known {
         let text = "is recorded, but not in the case any more";
         let names = self.envoy.keys().chain(self.own.keys()).filter(is_left_over);
         names.map(|name| finding(&self.case, name, text.to_owned())).collect()
+    }
+}
+
+/// What a proxy should show, as it is known before it is run. It only tells how long to wait for what is late; all that
+/// was seen is compared in the end.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// What Envoy showed.
+    Envoys(Arc<Known>),
+    /// The same, and Nuncio's own where that differs on purpose.
+    Nuncios(Arc<Known>),
+}
+
+impl Expected {
+    /// Whether a proxy whose stats have these names showed what it should.
+    pub fn is_met(&self, exchange: &str, seen: &Seen, names: &BTreeSet<String>) -> bool {
+        match self {
+            Self::Envoys(known) => known.envoy.get(exchange) == Some(seen),
+            Self::Nuncios(known) => Part::ALL
+                .into_iter()
+                .all(|what| known.expected(exchange, seen, names, what) == Some(part(seen, what))),
+        }
+    }
+
+    /// Whether the proxy will close the client's connection; unknown where nothing is recorded.
+    pub fn closes(&self, exchange: &str) -> Option<bool> {
+        let is_closed = |connection: &Connection| connection.fate.starts_with("closed");
+        let own: Option<Connection> = self.own(exchange, Part::Connection);
+        match own {
+            Some(connection) => Some(is_closed(&connection)),
+            None => self.known().envoy.get(exchange).map(|seen| is_closed(&seen.connection)),
+        }
+    }
+
+    /// Whether every response will be complete.
+    pub fn answers(&self, exchange: &str) -> bool {
+        let is_complete = |responses: &[Response]| {
+            !responses.is_empty() && responses.iter().all(|response| response.end == "complete")
+        };
+        let own: Option<Vec<Response>> = self.own(exchange, Part::Responses);
+        match own {
+            Some(responses) => is_complete(&responses),
+            None => self.known().envoy.get(exchange).is_some_and(|seen| is_complete(&seen.responses)),
+        }
+    }
+
+    fn known(&self) -> &Known {
+        match self {
+            Self::Envoys(known) | Self::Nuncios(known) => known,
+        }
+    }
+
+    fn own<T: DeserializeOwned>(&self, exchange: &str, about: Part) -> Option<T> {
+        let Self::Nuncios(known) = self else {
+            return None;
+        };
+        let own = known.own.get(exchange)?.get(&key(about))?;
+        serde_json::from_value(own.clone()).ok()
     }
 }
 
@@ -246,7 +296,8 @@ fn comparable(
     record
 }
 
-fn finding(case: &Case, exchange: &str, text: String) -> Finding {
+/// Something about an exchange of a case.
+pub(crate) fn finding(case: &Case, exchange: &str, text: String) -> Finding {
     Finding { case: case.name.clone(), exchange: exchange.to_owned(), text }
 }
 

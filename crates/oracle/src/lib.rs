@@ -20,6 +20,7 @@ pub mod pattern;
 mod ports;
 pub mod progress;
 pub mod proxy;
+mod purpose;
 pub mod record;
 pub mod run;
 mod script;
@@ -30,6 +31,10 @@ mod wire;
 use std::path::PathBuf;
 
 pub use self::check::{Report, check_all};
+
+/// How many threads run the oracle. Many more than there are processors, so that what one of them calculates keeps no
+/// clock of the others waiting.
+pub const THREADS: usize = 16;
 
 /// Anything that keeps a case from being run.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 use nuncio_oracle::{
-    Result,
+    Result, THREADS,
     case::Case,
     check_all,
     compare::{on_purpose, with_record},
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         let provider = Arc::new(aws_lc_rs::default_provider());
         return nuncio_proxy::main_front_proxy(Crypto { provider, ticketer: aws_lc_rs::Ticketer::new });
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let result =
         runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(command(Cli::parse().command)));
     match result {
@@ -91,14 +91,15 @@ async fn command(command: Command) -> Result<bool> {
             Ok(good)
         }
         Command::Check { cases, exchange, nuncio_only } => {
-            let envoy = Program::envoy().filter(|_| !nuncio_only);
+            let envoy = if nuncio_only { Err("not wanted".to_owned()) } else { Program::envoy()? };
+            let envoy = envoy.inspect_err(|why| eprintln!("Envoy is not asked: {why}")).ok();
             let report = check_all(picks(&cases), &exchange, &nuncio, envoy.as_ref()).await?;
             print!("{report}");
             Ok(report.findings.is_empty())
         }
         Command::Show { case, exchange } => {
             for case in record::cases(&folder, |name| pattern::matches(&case, name))? {
-                for program in Program::envoy().iter().chain([&nuncio]) {
+                for program in Program::envoy()?.iter().chain([&nuncio]) {
                     let answers =
                         run(&case, program, &folder, |name| pattern::matches(&exchange, name), None);
                     for (name, seen) in answers.await?.exchanges {
@@ -117,7 +118,7 @@ fn picks(names: &[String]) -> impl Fn(&str) -> bool {
 
 /// Records Envoy's answers, once it has given the same ones twice.
 async fn record_envoy(case: &Case) -> Result<bool> {
-    let envoy = Program::envoy().ok_or("Envoy is not installed: set ENVOY_BIN, or have envoy on the path")?;
+    let envoy = Program::envoy()??;
     let folder = fixtures();
     let first = run(case, &envoy, &folder, |_| true, None).await?;
     let second = run(case, &envoy, &folder, |_| true, None).await?;

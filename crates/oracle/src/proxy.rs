@@ -14,7 +14,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{Result, admin};
+use crate::{Result, admin, record::ENVOY};
 
 /// Makes the oracle's own program be Nuncio's front proxy.
 pub const CHILD: &str = "NUNCIO_ORACLE_CHILD";
@@ -34,12 +34,29 @@ impl Program {
         Self::Nuncio(env::var_os("NUNCIO_BIN").map_or_else(|| own.to_owned(), PathBuf::from))
     }
 
-    /// Envoy: `ENVOY_BIN`, or `envoy` on the path; nothing where it is not installed.
-    pub fn envoy() -> Option<Self> {
-        let given = env::var_os("ENVOY_BIN").filter(|path| !path.is_empty()).map(PathBuf::from);
+    /// Envoy of the version whose answers are kept: `ENVOY_BIN`, or `envoy` on the path. The inner error says why there is
+    /// none.
+    ///
+    /// # Errors
+    /// Where `ENVOY_BIN` is given and is not it.
+    pub fn envoy() -> Result<std::result::Result<Self, String>> {
+        if let Some(given) = env::var_os("ENVOY_BIN").filter(|path| !path.is_empty()) {
+            return Ok(Ok(Self::checked_envoy(given.into())?));
+        }
         let path = env::var_os("PATH").unwrap_or_default();
-        let found = || env::split_paths(&path).map(|folder| folder.join("envoy")).find(|file| file.is_file());
-        given.or_else(found).map(Self::Envoy)
+        let found = env::split_paths(&path).map(|folder| folder.join("envoy")).find(|file| file.is_file());
+        Ok(found.ok_or("Envoy is not installed".to_owned()).and_then(Self::checked_envoy))
+    }
+
+    fn checked_envoy(path: PathBuf) -> std::result::Result<Self, String> {
+        let told = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+        let output = std::process::Command::new(&path).arg("--version").output();
+        let output = output.map_err(|error| told(&error))?;
+        let version = String::from_utf8_lossy(&output.stdout);
+        if version.contains(&format!("/{ENVOY}/")) {
+            return Ok(Self::Envoy(path));
+        }
+        Err(told(&format!("this is not Envoy {ENVOY}, but says: {}", version.trim())))
     }
 
     /// How the program is called in messages.

@@ -5,7 +5,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +16,8 @@ use tokio::{
 use crate::{
     Result, admin,
     case::{Case, Exchange},
-    client,
+    client::Client,
+    compare::Expected,
     normal::Normal,
     origin::Origins,
     pattern,
@@ -40,10 +40,6 @@ const CALM: Duration = Duration::from_millis(250);
 /// The same where something is missing from what is expected.
 const CALM_IF_UNEXPECTED: Duration = Duration::from_millis(2_000);
 
-/// Whether an exchange shows what it should, by its name, what was seen and the names of the proxy's stats. It only
-/// shortens the wait for what is late; all that was seen is compared in the end.
-pub type IsExpected = Arc<dyn Fn(&str, &Seen, &BTreeSet<String>) -> bool + Send + Sync>;
-
 /// The end of the name of the stat that counts connections which were closed after a delay.
 pub(crate) const DELAYED_CLOSE: &str = ".downstream_cx_delayed_close_timeout";
 
@@ -65,7 +61,7 @@ pub async fn run(
     program: &Program,
     cases: &Path,
     wanted: impl Fn(&str) -> bool,
-    is_expected: Option<IsExpected>,
+    expected: Option<&Expected>,
 ) -> Result<Answers> {
     let mut groups: Vec<Vec<Exchange>> = Vec::new();
     let mut continues = false;
@@ -80,9 +76,9 @@ pub async fn run(
     for group in groups {
         progress::planned(group.len());
         let (case, program, cases) = (case.clone(), program.clone(), cases.to_owned());
-        let is_expected = is_expected.clone();
+        let expected = expected.cloned();
         running.push(tokio::spawn(async move {
-            run_group(&case, &group, &program, &cases, is_expected.as_ref()).await
+            run_group(&case, &group, &program, &cases, expected.as_ref()).await
         }));
     }
     let mut answers = Answers::default();
@@ -99,7 +95,7 @@ async fn run_group(
     group: &[Exchange],
     program: &Program,
     cases: &Path,
-    is_expected: Option<&IsExpected>,
+    expected: Option<&Expected>,
 ) -> Result<Answers> {
     let _permit = PROCESSES.acquire().await?;
     let folder = Folder::new()?;
@@ -112,9 +108,9 @@ async fn run_group(
     let normal = Normal::new(ports.chain(ours), case.client_address_is_told);
     let mut log = Log::new(&folder);
 
-    let mut answers = Answers::default();
+    let mut all = Answers::default();
     let names = |names: Vec<String>| names.iter().map(|name| normal.line(name)).collect::<Vec<_>>();
-    answers.names.extend(names(admin::names(proxy.admin).await?));
+    all.names.extend(names(admin::names(proxy.admin).await?));
     let mut before = calm_stats(proxy.admin).await?;
     for exchange in group {
         let address = match reserved.get(&exchange.to) {
@@ -124,7 +120,10 @@ async fn run_group(
         };
         origins.begin(&exchange.origin);
         let told = |error| format!("{}, {}, {}: {error}", program.name(), case.name, exchange.name);
-        let (responses, connection) = client::run(exchange, address, &origins).await.map_err(told)?;
+        let closes = expected.and_then(|it| it.closes(&exchange.name));
+        let answers = expected.is_some_and(|it| it.answers(&exchange.name));
+        let client = Client { exchange, closes, answers };
+        let (responses, connection) = client.run(address, &origins).await.map_err(told)?;
         let origin = origins.end().await;
         if !exchange.keep_upstream {
             origins.close_idle().await;
@@ -137,9 +136,9 @@ async fn run_group(
             let now = (log.lines(), admin::stats(proxy.admin).await.map_err(told)?);
             if now == last {
                 let seen = complete(case, exchange, &seen, &before, &now, &normal);
-                let expected = is_expected.map(|it| it(&exchange.name, &seen, &answers.names));
-                let calm = if expected == Some(false) { CALM_IF_UNEXPECTED } else { CALM };
-                if expected == Some(true) || since.elapsed() >= calm {
+                let met = expected.map(|it| it.is_met(&exchange.name, &seen, &all.names));
+                let calm = if met == Some(false) { CALM_IF_UNEXPECTED } else { CALM };
+                if met == Some(true) || since.elapsed() >= calm {
                     break seen;
                 }
             } else {
@@ -149,12 +148,12 @@ async fn run_group(
             sleep(Duration::from_millis(10)).await;
         };
         log.take(&last.0);
-        answers.exchanges.insert(exchange.name.clone(), seen);
+        all.exchanges.insert(exchange.name.clone(), seen);
         before = last.1;
         progress::done();
     }
-    answers.names.extend(names(admin::names(proxy.admin).await?));
-    Ok(answers)
+    all.names.extend(names(admin::names(proxy.admin).await?));
+    Ok(all)
 }
 
 /// The stats of a proxy that has nothing to do, once they no longer change.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{fate, wait_for_end};
+use super::{Client, fate};
 use crate::{
     Result,
-    case::{Event, Exchange, Step},
+    case::{Event, Step},
     http1::{Kind, header, parse},
     origin::Origins,
     script,
@@ -14,11 +14,11 @@ use crate::{
 };
 
 pub(super) async fn run(
-    exchange: &Exchange,
+    client: &Client<'_>,
     wire: &Wire,
     origins: &Origins,
 ) -> Result<(Vec<Response>, Connection)> {
-    let patience = Duration::from_millis(exchange.patience);
+    let exchange = client.exchange;
     let mut kinds = Vec::new();
     let mut left = None;
     let mut said = Vec::new();
@@ -35,9 +35,12 @@ pub(super) async fn run(
             let requests = exchange.responses.unwrap_or(kinds.len().max(1));
             match step {
                 Step::Wait(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
-                Step::Await(Event::Origin) => origins.wait_for_requests(requests, patience).await,
+                Step::Await(Event::Origin) => {
+                    origins.wait_for_requests(requests, client.patience(Event::Origin)).await
+                }
                 Step::Await(event) => {
-                    wire.wait(patience, |received| has_come(event, received, &kinds, requests)).await;
+                    wire.wait(client.patience(event), |received| has_come(event, received, &kinds, requests))
+                        .await;
                 }
                 Step::Fin => wire.finish().await,
                 Step::Close | Step::Reset => {
@@ -51,11 +54,14 @@ pub(super) async fn run(
     wire.write(&said).await;
     let expected = exchange.responses.unwrap_or(kinds.len().max(1));
     if left.is_none() {
-        wire.wait(patience, |received| has_come(Event::Response, received, &kinds, expected)).await;
+        wire.wait(client.patience(Event::Response), |received| {
+            has_come(Event::Response, received, &kinds, expected)
+        })
+        .await;
         let (responses, _) = responses(&wire.received(), &kinds);
         let announced = responses.last().is_some_and(|last| header(&last.head, "connection").is_some());
         let whole = complete(&responses) >= expected;
-        wait_for_end(wire, announced || !whole).await;
+        client.wait_for_end(wire, announced || !whole).await;
     }
     let received = wire.received().clone();
     let (responses, used) = responses(&received, &kinds);

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{fate, wait_for_end};
+use super::{Client, KNOWN, fate};
 use crate::{
     Result,
-    case::{Event, Exchange, Step},
+    case::{Event, Step},
     http2::{Http2, State, Stream},
     origin::Origins,
     script,
@@ -14,14 +14,15 @@ use crate::{
 };
 
 pub(super) async fn run(
-    exchange: &Exchange,
+    client: &Client<'_>,
     wire: &Arc<Wire>,
     origins: &Origins,
 ) -> Result<(Vec<Response>, Connection)> {
-    let patience = Duration::from_millis(exchange.patience);
+    let exchange = client.exchange;
     let http2 = Http2::start(Arc::clone(wire), true, exchange.bare).await;
     let mut streams: Vec<u32> = Vec::new();
     let mut left = None;
+    let mut raw = false;
     for step in &exchange.client {
         for step in script::lower(step, true)? {
             if !script::says(&step) {
@@ -29,9 +30,11 @@ pub(super) async fn run(
             }
             match step {
                 Step::Wait(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
-                Step::Await(Event::Origin) => origins.wait_for_requests(streams.len(), patience).await,
+                Step::Await(Event::Origin) => {
+                    origins.wait_for_requests(streams.len(), client.patience(Event::Origin)).await
+                }
                 Step::Await(event) => {
-                    http2.wait(patience, |state| has_come(event, state, &streams)).await;
+                    http2.wait(client.patience(event), |state| has_come(event, state, &streams)).await;
                 }
                 Step::Fin => wire.finish().await,
                 Step::Close | Step::Reset => {
@@ -47,6 +50,8 @@ pub(super) async fn run(
                         _ => None,
                     };
                     streams.extend(opens);
+                    // What stands behind all requests may make the proxy close, which no response tells.
+                    raw = matches!(&step, Step::Send(_) | Step::Frame(_) | Step::Goaway { .. });
                     http2.send(streams.last().copied().unwrap_or_default(), &step).await?;
                 }
             }
@@ -54,15 +59,17 @@ pub(super) async fn run(
     }
     http2.flush().await;
     if left.is_none() {
-        http2.wait(patience, |state| has_come(Event::Response, state, &streams)).await;
+        http2
+            .wait(client.patience(Event::Response), |state| has_come(Event::Response, state, &streams))
+            .await;
         let calm = {
             let state = http2.state();
             let whole = |id| state.streams.get(id).is_some_and(|stream| stream.complete);
-            state.frames.is_empty() && !streams.is_empty() && streams.iter().all(whole)
+            !raw && state.frames.is_empty() && !streams.is_empty() && streams.iter().all(whole)
         };
-        wait_for_end(wire, !calm).await;
+        client.wait_for_end(wire, !calm).await;
         if wire.received().ended.is_some() {
-            http2.wait(patience, |state| state.ended).await;
+            http2.wait(KNOWN, |state| state.ended).await;
         }
     }
     let state = http2.state().clone();
