@@ -21,7 +21,7 @@ use crate::{
     host::{Host, HostSet},
     pool::{ClusterContext, HostHandle, http1, http2},
     request::{ResponseFuture, UpstreamResponse},
-    stats::ResponseStats,
+    stats::{Family, ResponseStats},
 };
 
 /// One worker's handle to a cluster: a tower service that sends each request to one of the cluster's hosts.
@@ -221,15 +221,18 @@ impl Cluster {
     }
 
     /// Counts a response to a client: `upstream_rq_<code>`, `_<n>xx`, `_completed`, and the time that it took, for
-    /// the cluster and for the origin of the request (`internal.` or `external.`). To be called for the response that
-    /// the client gets in the end, local replies on behalf of the cluster included.
+    /// the cluster, for the origin of the request (`internal.` or `external.`), and, where the host says that it is a
+    /// canary, for those (`canary.`). To be called for the response that the client gets in the end, local replies on
+    /// behalf of the cluster included.
     pub fn charge_response(
         &self,
         status: StatusCode,
         internal_origin_request: bool,
+        canary: bool,
         elapsed: Option<Duration>,
     ) {
-        self.worker.responses.charge(status.as_u16(), internal_origin_request, elapsed);
+        let family = Family { internal: internal_origin_request, canary };
+        self.worker.responses.charge(status.as_u16(), family, elapsed);
     }
 
     /// Counts a request that was not answered in time.

@@ -108,13 +108,33 @@ pub(crate) fn scope(registry: &Registry, shard: Shard, stat_name: &str) -> Scope
 pub(crate) struct ResponseStats {
     scope: Scope,
     by_status: Mutex<Vec<ByStatus>>,
-    time: OnceLock<[Histogram; 2]>,
+    time: OnceLock<Vec<Histogram>>,
 }
 
 struct ByStatus {
     status: u16,
-    internal: bool,
+    family: Family,
     counters: Vec<Counter>,
+}
+
+/// The families of names, beside the cluster's own, that a response is counted under.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Family {
+    /// Whether the request came from inside: `internal.` or `external.`
+    pub(crate) internal: bool,
+    /// Whether the host says that it is tried out: `canary.`
+    pub(crate) canary: bool,
+}
+
+impl Family {
+    fn scopes(self, cluster: &Scope) -> Vec<Scope> {
+        let mut scopes =
+            vec![cluster.clone(), cluster.scope(if self.internal { "internal" } else { "external" })];
+        if self.canary {
+            scopes.push(cluster.scope("canary"));
+        }
+        scopes
+    }
 }
 
 impl ResponseStats {
@@ -122,11 +142,11 @@ impl ResponseStats {
         Self { scope, by_status: Mutex::default(), time: OnceLock::new() }
     }
 
-    pub(crate) fn charge(&self, status: u16, internal: bool, elapsed: Option<Duration>) {
+    pub(crate) fn charge(&self, status: u16, family: Family, elapsed: Option<Duration>) {
         let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = by_status.iter().position(|known| known.status == status && known.internal == internal);
+        let known = by_status.iter().position(|known| known.status == status && known.family == family);
         let index = known.unwrap_or_else(|| {
-            by_status.push(self.register(status, internal));
+            by_status.push(self.register(status, family));
             by_status.len() - 1
         });
         for counter in by_status.get(index).map(|known| &known.counters).into_iter().flatten() {
@@ -134,29 +154,31 @@ impl ResponseStats {
         }
         drop(by_status);
         if let Some(elapsed) = elapsed {
-            self.record_time(internal, elapsed);
+            self.record_time(family, elapsed);
         }
     }
 
-    fn record_time(&self, internal: bool, elapsed: Duration) {
-        // The origin of requests is one or the other for nearly every proxy, so one pair of handles is kept.
-        let family = if internal { "internal" } else { "external" };
+    fn record_time(&self, family: Family, elapsed: Duration) {
+        // Nearly every proxy has one origin of requests and no canaries, so one set of handles is kept.
         let register = || {
-            [&self.scope, &self.scope.scope(family)]
-                .map(|scope| scope.histogram("upstream_rq_time", Unit::Milliseconds))
+            let scopes = family.scopes(&self.scope);
+            scopes.iter().map(|scope| scope.histogram("upstream_rq_time", Unit::Milliseconds)).collect()
         };
         #[expect(clippy::cast_precision_loss, reason = "exact up to 285,000 years")]
         let milliseconds = elapsed.as_millis() as f64;
-        let record = |histograms: &[Histogram; 2]| {
+        let record = |histograms: &Vec<Histogram>| {
             for histogram in histograms {
                 histogram.record(milliseconds);
             }
         };
-        if internal { record(&register()) } else { record(self.time.get_or_init(register)) }
+        if family.internal || family.canary {
+            record(&register());
+        } else {
+            record(self.time.get_or_init(register));
+        }
     }
 
-    fn register(&self, status: u16, internal: bool) -> ByStatus {
-        let family = self.scope.scope(if internal { "internal" } else { "external" });
+    fn register(&self, status: u16, family: Family) -> ByStatus {
         let mut names = vec!["upstream_rq_completed".to_owned()];
         if matches!(status, 100..=599) {
             names.push(format!("upstream_rq_{}xx", status / 100));
@@ -164,9 +186,10 @@ impl ResponseStats {
         } else {
             names.push("upstream_rq_unknown".to_owned());
         }
+        let scopes = family.scopes(&self.scope);
         let counters =
-            names.iter().flat_map(|name| [self.scope.counter(name), family.counter(name)]).collect();
-        ByStatus { status, internal, counters }
+            names.iter().flat_map(|name| scopes.iter().map(move |scope| scope.counter(name))).collect();
+        ByStatus { status, family, counters }
     }
 }
 
@@ -175,22 +198,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_response_is_charged_by_code_class_and_origin() {
+    fn a_response_is_charged_by_code_class_and_family() {
+        let external = Family { internal: false, canary: false };
+        let internal = Family { internal: true, canary: false };
+        let canary = Family { internal: false, canary: true };
         let registry = Registry::new(1);
         let stats = ResponseStats::new(scope(&registry, Shard::worker(0), "a"));
         assert_eq!(registry.counter_value("cluster.a.upstream_rq_completed"), None);
-        stats.charge(200, false, Some(Duration::from_millis(3)));
-        stats.charge(503, false, None);
-        stats.charge(200, true, Some(Duration::from_millis(3)));
-        stats.charge(600, false, None);
+        stats.charge(200, external, Some(Duration::from_millis(3)));
+        stats.charge(503, external, None);
+        stats.charge(200, internal, Some(Duration::from_millis(3)));
+        stats.charge(600, external, None);
+        stats.charge(404, canary, Some(Duration::from_millis(3)));
         for (name, expected) in [
-            ("upstream_rq_completed", Some(4)),
+            ("upstream_rq_completed", Some(5)),
             ("upstream_rq_200", Some(2)),
             ("upstream_rq_2xx", Some(2)),
             ("upstream_rq_503", Some(1)),
             ("upstream_rq_5xx", Some(1)),
             ("external.upstream_rq_200", Some(1)),
-            ("external.upstream_rq_completed", Some(3)),
+            ("external.upstream_rq_completed", Some(4)),
+            ("canary.upstream_rq_completed", Some(1)),
+            ("canary.upstream_rq_404", Some(1)),
+            ("canary.upstream_rq_4xx", Some(1)),
+            ("canary.upstream_rq_200", None),
+            ("external.upstream_rq_404", Some(1)),
+            ("upstream_rq_404", Some(1)),
             ("upstream_rq_unknown", Some(1)),
             ("upstream_rq_6xx", None),
             ("internal.upstream_rq_200", Some(1)),
@@ -205,9 +238,10 @@ mod tests {
         assert_eq!(
             counts,
             [
-                ("cluster.a.external.upstream_rq_time", 1),
+                ("cluster.a.canary.upstream_rq_time", 1),
+                ("cluster.a.external.upstream_rq_time", 2),
                 ("cluster.a.internal.upstream_rq_time", 1),
-                ("cluster.a.upstream_rq_time", 2),
+                ("cluster.a.upstream_rq_time", 3),
             ]
         );
     }

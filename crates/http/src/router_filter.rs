@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    headers::{X_ENVOY_OVERLOADED, X_ENVOY_UPSTREAM_SERVICE_TIME},
+    headers::{X_ENVOY_OVERLOADED, X_ENVOY_UPSTREAM_CANARY, X_ENVOY_UPSTREAM_SERVICE_TIME},
     layers::route::RoutedRequest,
     local_reply::LocalReply,
     stats::HttpStats,
@@ -138,7 +138,7 @@ impl Future for RouterFuture {
         };
         let result = upstream.as_mut().poll(cx);
         for status in upstream.as_mut().get_mut().take_interim() {
-            exchange.cluster.charge_response(status, exchange.info.internal, None);
+            exchange.cluster.charge_response(status, exchange.info.internal, false, None);
         }
         let result = match result {
             Poll::Ready(result) => Ok(result),
@@ -173,7 +173,8 @@ impl Exchange {
             info.upstream_service_time = Some(elapsed);
         }
         info.response_deadline = self.timeouts.route_deadline();
-        self.cluster.charge_response(response.status(), info.internal, elapsed);
+        let canary = response.headers().get(X_ENVOY_UPSTREAM_CANARY).is_some_and(|value| value == "true");
+        self.cluster.charge_response(response.status(), info.internal, canary, elapsed);
         let http = response.map(|body| match body {
             Body::Stream(body) => Body::Stream(Box::pin(TimedBody {
                 body,
@@ -202,7 +203,7 @@ impl Exchange {
         }
         let status = error.status();
         if !error.is_request_body() {
-            self.cluster.charge_response(status, self.info.internal, None);
+            self.cluster.charge_response(status, self.info.internal, false, None);
         }
         let mut reply =
             LocalReply::new(self.info, status, error.details()).body(error.body()).flags(error.flags());
@@ -218,7 +219,7 @@ impl Exchange {
         match expired {
             Expired::Route => {
                 self.cluster.charge_timeout(self.info.upstream_host);
-                self.cluster.charge_response(StatusCode::GATEWAY_TIMEOUT, self.info.internal, None);
+                self.cluster.charge_response(StatusCode::GATEWAY_TIMEOUT, self.info.internal, false, None);
                 LocalReply::new(self.info, StatusCode::GATEWAY_TIMEOUT, "response_timeout")
                     .body("upstream request timeout")
                     .flags(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT)
