@@ -105,7 +105,6 @@ fn is_dropped_at_edge(name: &str) -> bool {
             | "x-envoy-original-path"
             | "x-envoy-original-host"
             | "x-envoy-is-timeout-retry"
-            | "x-envoy-external-address"
             | "x-envoy-peer-metadata"
             | "x-envoy-peer-metadata-id"
     )
@@ -143,6 +142,7 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &
             seen.forwarded_proto = true;
         }
         if let Ok(value) = HeaderValue::from_str(&remote.to_string()) {
+            // In the place of what the client claims, if it does.
             headers.insert(X_ENVOY_EXTERNAL_ADDRESS, value);
         }
     }

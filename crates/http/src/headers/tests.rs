@@ -177,6 +177,18 @@ fn with_use_remote_address_the_peer_is_added_and_nothing_of_the_clients_is_belie
             "x-envoy-external-address: 192.0.2.7",
         ],
     );
+    check_request(
+        &edge,
+        &["x-a: 1", "x-envoy-external-address: 1.1.1.1", "x-b: 2", "x-envoy-external-address: 1.1.1.2"],
+        &[
+            "x-a: 1",
+            "x-envoy-external-address: 192.0.2.7",
+            "x-b: 2",
+            "x-forwarded-for: 192.0.2.7",
+            "x-forwarded-proto: http",
+            "x-request-id: (new)",
+        ],
+    );
 }
 
 #[test]
