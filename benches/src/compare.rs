@@ -58,20 +58,20 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// Only the small GET over 64 connections, 3 rounds of 3 s, in under a minute.
+    /// Only the small GET over 64 connections, 3 rounds of 2 s, in under a minute.
     #[arg(long, conflicts_with = "workload")]
     quick: bool,
-    /// Only these workloads, by name.
+    /// Only these workloads, by name, with commas between them.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_workload)]
     workload: Vec<Workload>,
-    /// Print the names of the workloads.
+    /// Print the names of the workloads, and what each measures.
     #[arg(long)]
     list: bool,
     /// Rounds of each workload [default: 5; 3 with --quick].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
-    /// Seconds of load for each measurement [default: 4; 3 with --quick].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=600))]
+    /// Seconds of load for each measurement [default: 4; 2 with --quick].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: Option<u32>,
     /// Only these proxies: nuncio, envoy, envoy-benchmark, nginx, haproxy.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Peer::parse)]
@@ -86,18 +86,23 @@ struct Options {
     #[arg(long)]
     system_calls: bool,
     /// Requests per second of the workload with a fixed rate [default: half of Envoy's peak].
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
     rate: Option<f64>,
     /// The core for the proxy.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     proxy_core: usize,
     /// The core for generator and origin.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     load_core: usize,
 }
 
 fn parse_workload(name: &str) -> std::result::Result<Workload, String> {
     Workload::find(name).ok_or_else(|| "no such workload; --list prints their names".to_owned())
+}
+
+fn parse_rate(text: &str) -> std::result::Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
+    rate.ok_or_else(|| "a rate is a number above zero".to_owned())
 }
 
 /// The parts of the comparison that run as processes of their own.
@@ -179,6 +184,9 @@ fn play(role: Role) -> Result<()> {
     }
 }
 
+/// Seconds of each measurement without load: start, warm-up, end. Envoy with many routes needs more.
+const OVERHEAD: f64 = 0.7;
+
 /// Prints to standard error, so that the tables on standard output can be kept.
 fn progress(text: impl Display) {
     eprintln!("{text}");
@@ -226,15 +234,23 @@ fn compare(options: &Options) -> Result<ExitCode> {
             }
         }
     }
-    if let Some((_, path)) = programs.iter().find(|(peer, _)| *peer == Peer::Nuncio) {
-        progress(format_args!("front-proxy: {}", path.display()));
-    }
     let tools = Tools { wrk: on_path("wrk"), h2load: on_path("h2load"), strace: on_path("strace") };
+    for (name, path) in [("wrk", &tools.wrk), ("h2load", &tools.h2load)] {
+        if path.is_none() {
+            progress(format_args!("missing: {name}: not on PATH; its workloads are skipped"));
+            missing.insert(name.to_owned(), "not on PATH".to_owned());
+        }
+    }
     let scratch = Scratch::new("compare")?;
-    let versions = versions(&programs, &tools, cores, &scratch)?;
+    let mut versions = versions(&programs, &tools, cores, &scratch)?;
+    if let Some((peer, path)) = programs.iter().find(|(peer, _)| *peer == Peer::Nuncio) {
+        let build = machine::build(path);
+        progress(format_args!("front-proxy: {}, {build}", path.display()));
+        versions.entry(peer.name().to_owned()).and_modify(|version| *version += &format!(", {build}"));
+    }
 
     let default = |quick, full| if options.quick { quick } else { full };
-    let seconds = options.seconds.unwrap_or(default(3, 4));
+    let seconds = options.seconds.unwrap_or(default(2, 4));
     let rounds = options.rounds.unwrap_or(default(3, 5)) as usize;
     let selected = match (options.quick, options.workload.as_slice()) {
         (true, _) => Workload::find(QUICK).into_iter().collect(),
@@ -243,8 +259,9 @@ fn compare(options: &Options) -> Result<ExitCode> {
     };
     let stand = Stand::set_up(scratch, tools, cores, seconds)?;
     let run = Run { stand, rounds, programs, rate: options.rate, system_calls: options.system_calls };
-    let estimate = selected.len() * rounds * run.programs.len() * (seconds as usize + 1);
-    progress(format_args!("{} workloads, about {} minutes", selected.len(), estimate.div_ceil(60)));
+    let measurements = selected.len() * rounds * run.programs.len();
+    let minutes = (measurements as f64 * (f64::from(seconds) + OVERHEAD) / 60.0).ceil();
+    progress(format_args!("workloads: {}; minutes: about {minutes}", selected.len()));
     if machine.load_average > machine::QUIET {
         progress(format_args!("warning: load average {:.2}, the machine is not quiet", machine.load_average));
     }
@@ -260,8 +277,8 @@ fn compare(options: &Options) -> Result<ExitCode> {
             }
         }
     }
-    let valid = outcomes.iter().all(Outcome::valid);
-    let whole = outcomes.iter().all(|outcome| outcome.failures.is_empty());
+    let valid = report::all_valid(&outcomes);
+    let whole = outcomes.iter().all(Outcome::is_whole);
     let comparison = Comparison { machine, versions, missing, rounds, seconds, workloads: outcomes, valid };
     println!("{}", report::print(&comparison));
     if let Some(file) = &options.json {
@@ -270,8 +287,8 @@ fn compare(options: &Options) -> Result<ExitCode> {
     match interrupted {
         Some(error) => Err(error),
         None if !whole => Err(failure("not everything could be measured")),
-        None if valid => Ok(ExitCode::SUCCESS),
-        None => Ok(ExitCode::from(2)),
+        None if valid == Some(false) => Ok(ExitCode::from(2)),
+        None => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -304,8 +321,8 @@ impl Run {
         }
         if let Some(reason) = self.stand.lacks(workload) {
             progress(format_args!("{} skipped: {reason}", workload.name));
-            let notes = vec![format!("skipped: {reason}")];
-            return Ok(Outcome { notes, ..Outcome::new(workload, Vec::new(), &[]) });
+            let failures = vec![format!("skipped: {reason}")];
+            return Ok(Outcome { notes, failures, ..Outcome::new(workload, Vec::new(), &[]) });
         }
         let rate = match self.rate_for(workload, &mut notes) {
             Ok(rate) => rate,

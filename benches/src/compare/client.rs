@@ -16,22 +16,43 @@ pub(crate) fn get(path: &str, close: bool) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{connection}\r\n")
 }
 
-/// Status and length of the response at the start of `bytes`, or nothing while its head is incomplete.
-pub(crate) fn response(bytes: &[u8]) -> io::Result<Option<(u16, usize)>> {
-    let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
-        return Ok(None);
-    };
-    let head = bytes.get(..end).unwrap_or_default();
-    let head = std::str::from_utf8(head).map_err(io::Error::other)?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse::<usize>().ok());
-    match (status, length) {
-        (Some(status), Some(length)) => Ok(Some((status, end + 4 + length))),
-        _ => Err(io::Error::other(format!("a response without status or length: {head:?}"))),
+/// What a response says of itself in its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Bytes of the head with its empty line.
+    head: usize,
+    /// Bytes of the body.
+    pub(crate) body: usize,
+}
+
+impl Response {
+    /// Reads the head at the start of `bytes`; nothing while the response is incomplete.
+    pub(crate) fn read(bytes: &[u8]) -> io::Result<Option<Self>> {
+        let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let head = bytes.get(..end).unwrap_or_default();
+        let head = std::str::from_utf8(head).map_err(io::Error::other)?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+        let length = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .and_then(|(_, value)| value.trim().parse::<usize>().ok());
+        match (status, length) {
+            (Some(status), Some(body)) => {
+                let response = Self { status, head: end + 4, body };
+                Ok((bytes.len() >= response.head.saturating_add(body)).then_some(response))
+            }
+            _ => Err(io::Error::other(format!("a response without status or length: {head:?}"))),
+        }
+    }
+
+    /// Whether it is what the origin answers for `path`, whose last segment is the number of bytes wanted.
+    pub(crate) fn answers(&self, path: &str) -> bool {
+        let wanted = path.rsplit('/').next().and_then(|segment| segment.parse().ok());
+        self.status == 200 && wanted == Some(self.body)
     }
 }
 
@@ -50,8 +71,8 @@ impl Connection {
         Ok(Connection { stream, buffer: Vec::new() })
     }
 
-    /// Sends a request and reads the whole response; gives its status.
-    pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
+    /// Sends a request and reads the whole response.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Response> {
         self.stream.write_all(request)?;
         self.buffer.clear();
         let mut chunk = [0; 4096];
@@ -61,10 +82,8 @@ impl Connection {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
-            if let Some((status, length)) = response(&self.buffer)?
-                && self.buffer.len() >= length
-            {
-                return Ok(status);
+            if let Some(response) = Response::read(&self.buffer)? {
+                return Ok(response);
             }
         }
     }
@@ -75,11 +94,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn responses_are_measured() {
-        let check = |bytes: &str, expected| assert_eq!(response(bytes.as_bytes()).ok(), expected, "{bytes}");
-        check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", Some(Some((200, 43))));
-        check("HTTP/1.1 503 No\r\na: b\r\ncontent-length:0\r\n\r\n", Some(Some((503, 43))));
+    fn responses_are_read_when_they_are_complete() {
+        let check = |bytes: &str, expected: Option<Option<(u16, usize)>>| {
+            let seen = Response::read(bytes.as_bytes()).ok();
+            assert_eq!(seen.map(|seen| seen.map(|seen| (seen.status, seen.body))), expected, "{bytes}");
+        };
+        check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Some(Some((200, 5))));
+        check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", Some(None));
+        check("HTTP/1.1 503 No\r\na: b\r\ncontent-length:0\r\n\r\n", Some(Some((503, 0))));
         check("HTTP/1.1 200 OK\r\ncontent-le", Some(None));
         check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", None);
+    }
+
+    #[test]
+    fn answers_have_the_length_that_the_path_asks_for() {
+        let check = |status, body, path, expected| {
+            assert_eq!(Response { status, head: 0, body }.answers(path), expected, "{status} {body} {path}");
+        };
+        check(200, 89, "/service/1/89", true);
+        check(200, 88, "/service/1/89", false);
+        check(503, 89, "/service/1/89", false);
+        check(200, 0, "/", false);
     }
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::client::{self, Connection, address};
+use super::client::{self, Connection, Response, address};
 use super::figures::percentile;
 use super::{Result, failure};
 
@@ -57,8 +57,8 @@ pub(crate) fn idle(port: u16, path: &str, connections: usize) -> Result<()> {
     for _ in 0..connections {
         let mut connection = Connection::open(port)?;
         match connection.exchange(request.as_bytes())? {
-            200 => held.push(connection),
-            status => return Err(failure(format!("status {status} on an idle connection"))),
+            response if response.answers(path) => held.push(connection),
+            other => return Err(failure(format!("{other:?} on an idle connection"))),
         }
     }
     print!("{IDLE_READY}");
@@ -141,8 +141,8 @@ fn one_connection(schedule: &Schedule, start: Instant, first: Instant, step: Dur
             thread::sleep(wait);
             Instant::now()
         };
-        let status = connection.as_mut().map(|connection| connection.exchange(request.as_bytes()));
-        if let Some(Ok(200)) = status {
+        let response = connection.as_mut().map(|connection| connection.exchange(request.as_bytes()));
+        if matches!(response, Some(Ok(response)) if response.answers(&schedule.path)) {
             done.completed += 1;
             if due >= counted {
                 done.latencies.push(from.elapsed().as_micros() as u64);
@@ -153,7 +153,14 @@ fn one_connection(schedule: &Schedule, start: Instant, first: Instant, step: Dur
         }
         due += step;
     }
+    done.failed += never_sent(due, end, step);
     done
+}
+
+/// The requests that a proxy kept from being sent until their time was over are its failures.
+fn never_sent(due: Instant, end: Instant, step: Duration) -> u64 {
+    let left = end.saturating_duration_since(due);
+    (left.as_secs_f64() / step.as_secs_f64()).ceil() as u64
 }
 
 /// Which handshakes to make.
@@ -177,7 +184,7 @@ pub(crate) fn handshakes(plan: &Handshakes) -> Result<()> {
     let mut report = runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..plan.connections {
-            tasks.spawn(connect_until(end, plan.port, client::get(&plan.path, true), connector(plan)?));
+            tasks.spawn(connect_until(end, plan.port, plan.path.clone(), connector(plan)?));
         }
         let mut sum = Report::default();
         while let Some(one) = tasks.join_next().await {
@@ -213,11 +220,11 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).map_err(|error| failure(format!("{}: {error}", file.display())))
 }
 
-async fn connect_until(end: Instant, port: u16, request: String, connector: TlsConnector) -> Report {
+async fn connect_until(end: Instant, port: u16, path: String, connector: TlsConnector) -> Report {
     let mut report = Report::default();
     while Instant::now() < end {
         let patience = Duration::from_secs(5);
-        match tokio::time::timeout(patience, connect_once(port, &request, &connector)).await {
+        match tokio::time::timeout(patience, connect_once(port, &path, &connector)).await {
             Ok(Ok(resumed)) => {
                 report.completed += 1;
                 report.resumed += u64::from(resumed);
@@ -229,19 +236,17 @@ async fn connect_until(end: Instant, port: u16, request: String, connector: TlsC
 }
 
 /// Gives whether the handshake was a resumed one.
-async fn connect_once(port: u16, request: &str, connector: &TlsConnector) -> Result<bool> {
+async fn connect_once(port: u16, path: &str, connector: &TlsConnector) -> Result<bool> {
     let stream = TcpStream::connect(address(port)).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("localhost")?;
     let mut stream = connector.connect(name, stream).await?;
     let resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(client::get(path, true).as_bytes()).await?;
     let mut answer = Vec::new();
     loop {
-        if let Some((status, length)) = client::response(&answer)?
-            && answer.len() >= length
-        {
-            return if status == 200 { Ok(resumed) } else { Err(failure(format!("status {status}"))) };
+        if let Some(response) = Response::read(&answer)? {
+            return if response.answers(path) { Ok(resumed) } else { Err(failure(format!("{response:?}"))) };
         }
         if stream.read_buf(&mut answer).await? == 0 {
             return Err(failure("the connection ended before the answer"));
@@ -252,6 +257,41 @@ async fn connect_once(port: u16, request: &str, connector: &TlsConnector) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_that_were_never_sent_have_failed() {
+        let now = Instant::now();
+        let check = |left, expected| {
+            let step = Duration::from_millis(10);
+            assert_eq!(never_sent(now, now + Duration::from_millis(left), step), expected, "{left} ms");
+        };
+        check(0, 0);
+        check(1, 1);
+        check(20, 2);
+        assert_eq!(never_sent(now + Duration::from_millis(5), now, Duration::from_millis(10)), 0);
+    }
+
+    #[test]
+    fn a_stalled_proxy_has_failures() {
+        let listener = std::net::TcpListener::bind(address(0)).expect("bind");
+        let schedule = Schedule {
+            port: listener.local_addr().expect("address").port(),
+            path: "/0".to_owned(),
+            rate: 100.0,
+            connections: 1,
+            seconds: 0.5,
+        };
+        // It accepts, and reads, and answers the first request late and the others never.
+        let proxy = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("accept");
+            thread::sleep(Duration::from_millis(2500));
+            let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        });
+        let start = Instant::now();
+        let done = one_connection(&schedule, start, start, Duration::from_millis(10));
+        assert_eq!((done.completed, done.failed), (1, 99));
+        proxy.join().expect("the proxy ends");
+    }
 
     #[test]
     fn reports_are_found_among_other_lines() {

@@ -55,6 +55,16 @@ fn field<'a>(text: &'a str, name: &str, separator: char) -> Option<&'a str> {
     })
 }
 
+/// Of which profile a front proxy is, going by its folder, and when it was built: the version says neither, and an old
+/// build or one without link-time optimisation is easily measured by mistake.
+pub(crate) fn build(program: &Path) -> String {
+    let profile = program.parent().and_then(Path::file_name).unwrap_or_default().display();
+    match program.metadata().and_then(|metadata| metadata.modified()) {
+        Ok(time) => format!("profile {profile}, built {}", httpdate::fmt_http_date(time)),
+        Err(_) => format!("profile {profile}"),
+    }
+}
+
 /// The version that a program prints about itself.
 pub(crate) fn version(program: &Path, argument: &str, core: usize, scratch: &Path) -> Result<String> {
     let running = Running::start(&Invocation::new(program).arg(argument), core, &scratch.join("version"))?;

@@ -191,11 +191,11 @@ impl Stand {
         peers::write_map(peer, &setup)?;
         let call = peers::configure(peer, program, &setup)?;
         let mut running = Running::start(&call, self.cores.proxy, &dir.join("output"))?;
-        let probe = client::get(&workload.path(), false);
+        let path = workload.path();
+        let probe = client::get(&path, false);
         running.wait_for(START, |_| {
-            let status =
-                Connection::open(plain).and_then(|mut connection| connection.exchange(probe.as_bytes()));
-            matches!(status, Ok(200)).then_some(())
+            let response = Connection::open(plain).and_then(|mut client| client.exchange(probe.as_bytes()));
+            response.is_ok_and(|response| response.answers(&path)).then_some(())
         })?;
         let tree = Tree::of(running.pid())?;
         Ok(Proxy { _running: running, tree, ports })

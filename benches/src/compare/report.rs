@@ -24,8 +24,8 @@ pub(crate) struct Comparison {
     pub(crate) rounds: usize,
     pub(crate) seconds: u32,
     pub(crate) workloads: Vec<Outcome>,
-    /// False when a control spread too far in any workload; without a control nobody knows, and it is true.
-    pub(crate) valid: bool,
+    /// False when a control spread too far in any workload; nothing where no control ran twice and nobody knows.
+    pub(crate) valid: Option<bool>,
 }
 
 /// All rounds of one workload.
@@ -34,7 +34,10 @@ pub(crate) struct Outcome {
     pub(crate) workload: &'static str,
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
+    /// Those with at least one measurement that counts.
     pub(crate) peers: BTreeMap<&'static str, PeerFigures>,
+    /// Those that took part without one.
+    pub(crate) failed: Vec<&'static str>,
     /// Nuncio's median divided by the other's, for the primary figure.
     pub(crate) ratios: BTreeMap<&'static str, f64>,
     pub(crate) control: Option<Control>,
@@ -88,10 +91,13 @@ impl Outcome {
         system_calls: &[(Peer, f64)],
     ) -> Outcome {
         let calls = |peer| system_calls.iter().find(|(of, _)| *of == peer).map(|(_, calls)| *calls);
-        let peers: BTreeMap<_, _> = samples
-            .into_iter()
-            .filter_map(|(peer, rounds)| Some((peer.name(), PeerFigures::new(rounds, calls(peer))?)))
-            .collect();
+        let (mut peers, mut failed) = (BTreeMap::new(), Vec::new());
+        for (peer, rounds) in samples {
+            match PeerFigures::new(rounds, calls(peer)) {
+                Some(figures) => _ = peers.insert(peer.name(), figures),
+                None => failed.push(peer.name()),
+            }
+        }
         let ours = peers.get(Peer::Nuncio.name()).map(|figures| figures.median);
         let ratios = peers
             .iter()
@@ -110,6 +116,7 @@ impl Outcome {
             what: workload.what,
             unit,
             peers,
+            failed,
             ratios,
             control,
             notes,
@@ -117,9 +124,29 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn valid(&self) -> bool {
-        self.control.as_ref().is_none_or(|control| control.spread <= TOLERATED_SPREAD)
+    /// Whether the control says that the machine was quiet; nothing where there is none.
+    pub(crate) fn valid(&self) -> Option<bool> {
+        self.control.as_ref().map(|control| control.spread <= TOLERATED_SPREAD)
     }
+
+    /// Whether everything was measured.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// A figure that comes from fewer measurements than others says so.
+    fn cell(&self, peer: Peer, rounds: usize, figure: Option<String>) -> Option<String> {
+        match self.peers.get(peer.name()).map(|figures| figures.rounds.len()) {
+            Some(measured) if measured < rounds => Some(format!("{} [{measured} of {rounds}]", figure?)),
+            Some(_) => figure,
+            None => self.failed.contains(&peer.name()).then(|| "failed".to_owned()),
+        }
+    }
+}
+
+/// Whether all workloads with a control are valid; nothing where none has one.
+pub(crate) fn all_valid(outcomes: &[Outcome]) -> Option<bool> {
+    outcomes.iter().filter_map(Outcome::valid).reduce(|all, valid| all && valid)
 }
 
 /// nginx, or where it takes no part the next of the others.
@@ -149,11 +176,13 @@ pub(crate) fn print(comparison: &Comparison) -> String {
 
     let others: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| *peer != Peer::Nuncio).collect();
     text += &table("Cost of Nuncio divided by the cost of", true, outcomes, &others, |outcome, peer| {
-        outcome.ratios.get(peer.name()).map(|ratio| format!("{ratio:.2}"))
+        let ratio = outcome.ratios.get(peer.name()).map(|ratio| format!("{ratio:.2}"));
+        outcome.cell(peer, comparison.rounds, ratio)
     });
     text += &table("Cost, median (minimum)", true, outcomes, &Peer::ALL, |outcome, peer| {
-        let figures = outcome.peers.get(peer.name())?;
-        Some(format!("{:.1} ({:.1})", figures.median, figures.minimum))
+        let figures = outcome.peers.get(peer.name());
+        let cost = figures.map(|figures| format!("{:.1} ({:.1})", figures.median, figures.minimum));
+        outcome.cell(peer, comparison.rounds, cost)
     });
     let title = "Completed per second, median (share of its core that the proxy took)";
     text += &table(title, false, outcomes, &Peer::ALL, |outcome, peer| {
@@ -182,16 +211,18 @@ pub(crate) fn print(comparison: &Comparison) -> String {
         }
         if let Some(Control { peer, spread }) = &outcome.control {
             let percent = spread * 100.0;
-            let judgement = if outcome.valid() { "" } else { ": INVALID, the machine was not quiet" };
+            let judgement =
+                if outcome.valid() == Some(true) { "" } else { ": INVALID, the machine was not quiet" };
             let _ = writeln!(text, "{}: {peer} spread by {percent:.1} %{judgement}", outcome.workload);
         }
     }
-    if outcomes.iter().all(|outcome| outcome.control.is_none()) {
-        text += "\nNo control ran twice, so nothing says whether the machine was quiet.\n";
-    }
-    if !comparison.valid {
-        text += "\nThis run is INVALID: a control spread by more than 10 %. Do not quote its figures.\n";
-    }
+    text += match comparison.valid {
+        None => "\nNo control ran twice, so nothing says whether the machine was quiet.\n",
+        Some(false) => {
+            "\nThis run is INVALID: a control spread by more than 10 %. Do not quote its figures.\n"
+        }
+        Some(true) => "",
+    };
     text
 }
 
@@ -277,16 +308,36 @@ mod tests {
 
     #[test]
     fn a_control_that_spreads_makes_a_workload_invalid() {
-        let check = |costs: &[(Peer, &[f64])], control: Option<&str>, valid: bool| {
+        let check = |costs: &[(Peer, &[f64])], control: Option<&str>, valid: Option<bool>| {
             let outcome = outcome(costs);
             assert_eq!(outcome.control.as_ref().map(|control| control.peer), control);
             assert_eq!(outcome.valid(), valid, "{:?}", outcome.control);
         };
-        check(&[(Peer::Nginx, &[20.0, 21.0]), (Peer::Haproxy, &[20.0, 60.0])], Some("nginx"), true);
-        check(&[(Peer::Nginx, &[20.0, 23.0])], Some("nginx"), false);
-        check(&[(Peer::Haproxy, &[20.0, 60.0])], Some("haproxy"), false);
-        check(&[(Peer::Nginx, &[20.0])], None, true);
-        check(&[(Peer::Nuncio, &[20.0, 60.0])], None, true);
+        check(&[(Peer::Nginx, &[20.0, 21.0]), (Peer::Haproxy, &[20.0, 60.0])], Some("nginx"), Some(true));
+        check(&[(Peer::Nginx, &[20.0, 23.0])], Some("nginx"), Some(false));
+        check(&[(Peer::Haproxy, &[20.0, 60.0])], Some("haproxy"), Some(false));
+        check(&[(Peer::Nginx, &[20.0])], None, None);
+        check(&[(Peer::Nuncio, &[20.0, 60.0])], None, None);
+    }
+
+    #[test]
+    fn one_invalid_workload_makes_the_run_invalid() {
+        let quiet = || outcome(&[(Peer::Nginx, &[20.0, 20.5])]);
+        let busy = || outcome(&[(Peer::Nginx, &[20.0, 40.0])]);
+        let unknown = || outcome(&[(Peer::Nuncio, &[20.0])]);
+        assert_eq!(all_valid(&[quiet(), unknown()]), Some(true));
+        assert_eq!(all_valid(&[quiet(), busy()]), Some(false));
+        assert_eq!(all_valid(&[unknown()]), None);
+    }
+
+    #[test]
+    fn failures_show_in_the_tables() {
+        let outcome = outcome(&[(Peer::Nuncio, &[20.0, 20.0]), (Peer::Envoy, &[40.0]), (Peer::Nginx, &[])]);
+        let cell = |peer| outcome.cell(peer, 2, Some("1.0".to_owned()));
+        assert_eq!(cell(Peer::Nuncio).as_deref(), Some("1.0"));
+        assert_eq!(cell(Peer::Envoy).as_deref(), Some("1.0 [1 of 2]"));
+        assert_eq!(cell(Peer::Nginx).as_deref(), Some("failed"));
+        assert_eq!(cell(Peer::Haproxy), None);
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub(crate) const ALL: [Workload; 19] = [
     },
     Workload {
         load: Generator::FixedRate { connections: 64 },
-        ..get("fixed-rate", "small GET at half of Envoy's peak", 0, SMALL)
+        ..get("fixed-rate", "small GET at half of Envoy's peak, with latencies", 0, SMALL)
     },
 ];
 

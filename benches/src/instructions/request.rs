@@ -275,11 +275,8 @@ impl Downstream {
 async fn http1_response(stream: &mut DuplexStream, buffer: &mut Vec<u8>) -> Result<(u16, usize)> {
     buffer.clear();
     loop {
-        if let Some((status, length)) = client::response(buffer)?
-            && buffer.len() >= length
-        {
-            let head = memchr::memmem::find(buffer, b"\r\n\r\n").map_or(0, |end| end + 4);
-            return Ok((status, length - head));
+        if let Some(response) = client::Response::read(buffer)? {
+            return Ok((response.status, response.body));
         }
         if stream.read_buf(buffer).await? == 0 {
             return Err(failure("the proxy closed the connection"));
