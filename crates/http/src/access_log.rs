@@ -234,7 +234,8 @@ impl Part {
             Self::RouteName => or_dash(line, record.route_name()),
             Self::RemoteAddress { port } => address(line, info.connection.remote_address, *port),
             Self::LocalAddress { port } => address(line, info.connection.local_address, *port),
-            Self::ServerName => or_dash(line, tls.and_then(|tls| tls.server_name.as_deref())),
+            // Whatever the client asks for, Envoy knows it only from a listener filter, and none is supported.
+            Self::ServerName => or_dash(line, None),
             Self::TlsVersion => or_dash(line, tls.map(|tls| tls.version)),
             Self::TlsCipher => or_dash(line, tls.map(|tls| tls.cipher)),
         };

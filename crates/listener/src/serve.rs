@@ -221,7 +221,6 @@ async fn shake_hands(
     connection.tls = Some(TlsConnection {
         version: handshake.version,
         cipher: handshake.cipher,
-        server_name: session.server_name().map(Arc::from),
         alpn: session.alpn_protocol().map(<[u8]>::to_vec),
     });
     Some((Stream::Tls(Box::new(stream)), Arc::new(connection)))

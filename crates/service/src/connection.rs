@@ -1,6 +1,6 @@
 //! What is known of a downstream connection. One value per connection, shared by its requests.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 /// A downstream connection as the listener accepted it.
 #[derive(Debug, Clone)]
@@ -27,8 +27,6 @@ pub struct TlsConnection {
     pub version: &'static str,
     /// For instance `TLS_AES_256_GCM_SHA384`.
     pub cipher: &'static str,
-    /// The server name that the client asked for.
-    pub server_name: Option<Arc<str>>,
     /// The protocol chosen by ALPN, for instance `h2`.
     pub alpn: Option<Vec<u8>>,
 }

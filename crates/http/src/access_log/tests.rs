@@ -61,6 +61,7 @@ fn operators_print_what_they_name() {
     check("%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "127.0.0.1:5000 ::1");
     check("%RESPONSE_CODE_DETAILS% 100%% %ROUTE_NAME%", "route_not_found 100% -");
     check("%RESP(x)% %REQ(:SCHEME)%", "- http");
+    check("%REQUESTED_SERVER_NAME% %DOWNSTREAM_TLS_CIPHER%", "- -");
 }
 
 #[test]
