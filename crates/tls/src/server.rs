@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use nuncio_config::model::{DownstreamTls, TlsVersion};
 use rustls::{
-    CipherSuite, NamedGroup, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
     crypto::CryptoProvider,
     server::{ClientHello, ServerSessionMemoryCache},
 };
@@ -14,8 +14,8 @@ use crate::{Crypto, TlsError, certificate, certificate::CertificateInfo, select:
 /// Sessions kept for TLS 1.2 clients that take no tickets; beyond that, the oldest is forgotten.
 const SESSIONS: usize = 4096;
 
-/// The key exchange groups that Envoy offers. rustls takes the first of the client's list, Envoy the first of this
-/// one, even if that costs another round trip; clients that know them list them in this order.
+/// The key exchange groups that Envoy offers. It takes the first of this list that the client knows, even if that costs
+/// another round trip; rustls would take the first of the client's list.
 const GROUPS: [NamedGroup; 3] = [NamedGroup::X25519MLKEM768, NamedGroup::X25519, NamedGroup::secp256r1];
 
 /// The cipher suites of TLS 1.2 that Envoy offers, best first. On TLS 1.3 the client's order counts.
@@ -41,13 +41,20 @@ const CHACHA_FIRST: [CipherSuite; 6] = [
 /// TLS towards clients, shared by all workers. Its `Debug` shows no key.
 pub struct ServerContext {
     tls13: bool,
-    client_order: Variant,
-    aes_first: Variant,
-    chacha_first: Variant,
+    client_order: Variants,
+    aes_first: Variants,
+    chacha_first: Variants,
     certificates: Vec<CertificateInfo>,
 }
 
-/// One order of cipher suites, with the context's ALPN protocols and without.
+/// One order of cipher suites.
+struct Variants {
+    /// For each group of [`GROUPS`], in order, one that does no other.
+    by_group: Vec<(NamedGroup, Variant)>,
+    any_group: Variant,
+}
+
+/// One order of cipher suites and choice of groups, with the context's ALPN protocols and without.
 struct Variant {
     alpn: Arc<ServerConfig>,
     no_alpn: Arc<ServerConfig>,
@@ -84,16 +91,16 @@ impl ServerContext {
             })?,
             alpn: &config.alpn_protocols,
         };
-        let variant = |order| {
-            shared.variant(&crypto.provider, order).map_err(|error| {
+        let variants = |order| {
+            shared.variants(&crypto.provider, order).map_err(|error| {
                 vec![TlsError::new(&config.place, format!("no usable cipher suite: {error}"))]
             })
         };
         Ok(Self {
             tls13: versions.contains(&&rustls::version::TLS13),
-            client_order: variant(None)?,
-            aes_first: variant(Some(&AES_FIRST))?,
-            chacha_first: variant(Some(&CHACHA_FIRST))?,
+            client_order: variants(None)?,
+            aes_first: variants(Some(&AES_FIRST))?,
+            chacha_first: variants(Some(&CHACHA_FIRST))?,
             certificates: certificates.into_iter().map(|certificate| certificate.info).collect(),
         })
     }
@@ -105,13 +112,14 @@ impl ServerContext {
 
     /// The rustls configuration for a client that said `hello`.
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let variant = if self.tls13 && offers_tls13(hello) {
+        let variants = if self.tls13 && offers_tls13(hello) {
             &self.client_order
         } else if prefers_chacha(hello.cipher_suites()) {
             &self.chacha_first
         } else {
             &self.aes_first
         };
+        let variant = variants.for_groups(hello.named_groups().unwrap_or_default());
         let ours = &variant.alpn.alpn_protocols;
         let agrees =
             hello.alpn().is_none_or(|mut theirs| theirs.any(|theirs| ours.iter().any(|ours| ours == theirs)));
@@ -128,14 +136,40 @@ struct Shared<'a> {
     alpn: &'a [String],
 }
 
+impl Variants {
+    fn for_groups(&self, theirs: &[NamedGroup]) -> &Variant {
+        let best = self.by_group.iter().find(|(group, _)| theirs.contains(group));
+        best.map_or(&self.any_group, |(_, variant)| variant)
+    }
+}
+
 impl Shared<'_> {
-    /// The server's order of cipher suites for TLS 1.2, or the client's.
-    fn variant(
+    /// The server's order of cipher suites for TLS 1.2, or the client's for TLS 1.3.
+    fn variants(
         &self,
         provider: &CryptoProvider,
         order: Option<&[CipherSuite]>,
+    ) -> Result<Variants, rustls::Error> {
+        let version = if order.is_some() { ProtocolVersion::TLSv1_2 } else { ProtocolVersion::TLSv1_3 };
+        let groups = GROUPS.iter().filter_map(|name| {
+            let group = provider.kx_groups.iter().find(|group| group.name() == *name)?;
+            group.usable_for_version(version).then_some(*group)
+        });
+        let by_group = groups.map(|group| {
+            let provider = CryptoProvider { kx_groups: vec![group], ..provider.clone() };
+            Ok((group.name(), self.variant(provider, order)?))
+        });
+        Ok(Variants {
+            by_group: by_group.collect::<Result<_, rustls::Error>>()?,
+            any_group: self.variant(provider.clone(), order)?,
+        })
+    }
+
+    fn variant(
+        &self,
+        mut provider: CryptoProvider,
+        order: Option<&[CipherSuite]>,
     ) -> Result<Variant, rustls::Error> {
-        let mut provider = provider.clone();
         if let Some(order) = order {
             // Stable, so that those not in the list keep their places behind the others.
             provider.cipher_suites.sort_by_key(|suite: &SupportedCipherSuite| {

@@ -213,10 +213,14 @@ async fn cipher_suites_are_chosen_as_by_envoy() {
 #[tokio::test]
 async fn key_exchange_groups_are_those_of_envoy() {
     let server = context(&[], |_| {});
-    let cases: [(&[NamedGroup], Option<&str>); 6] = [
+    let cases: [(&[NamedGroup], Option<&str>); 9] = [
         (&[NamedGroup::X25519], Some("X25519")),
         (&[NamedGroup::X25519MLKEM768, NamedGroup::X25519], Some("X25519MLKEM768")),
         (&[NamedGroup::X25519, NamedGroup::secp256r1], Some("X25519")),
+        // The server's order counts, even if the client has to be asked for another share.
+        (&[NamedGroup::secp256r1, NamedGroup::X25519], Some("X25519")),
+        (&[NamedGroup::X25519, NamedGroup::X25519MLKEM768], Some("X25519MLKEM768")),
+        (&[NamedGroup::secp384r1, NamedGroup::X25519], Some("X25519")),
         (&[NamedGroup::secp256r1], Some("P-256")),
         (&[NamedGroup::secp384r1, NamedGroup::secp256r1], Some("P-256")),
         (&[NamedGroup::secp384r1], None),
@@ -229,6 +233,13 @@ async fn key_exchange_groups_are_those_of_envoy() {
             }
             None => assert!(matches!(result, Err(AcceptError::Tls(_))), "{offered:?}"),
         }
+    }
+    let tls12 = [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
+    let server = context(&[], |config| config.maximum_version = Some(TlsVersion::Tls12));
+    for suites in [&tls12[..], &[]] {
+        let groups = [NamedGroup::secp256r1, NamedGroup::X25519, NamedGroup::X25519MLKEM768];
+        let result = connect(&server, &Arc::new(client(&[], suites, &groups))).await;
+        assert_eq!(result.expect("they shake hands").0.curve, Some("X25519"));
     }
 }
 
