@@ -172,7 +172,8 @@ impl Stand {
         counter.signal(Signal::INT);
         let (_, output) = counter.finish(SLACK)?;
         let calls = tools::parse_strace(&output).ok_or_else(|| failure("strace printed no summary"))?;
-        Ok(calls as f64 / load.completed.max(1) as f64)
+        let sample = Sample { completed: load.completed, failed: load.failed, ..Sample::default() };
+        Ok(calls as f64 / judged(sample, workload)?.completed as f64)
     }
 
     fn start(&self, workload: &Workload, peer: Peer, program: &Path) -> Result<Proxy> {

@@ -216,14 +216,22 @@ pub(crate) fn print(comparison: &Comparison) -> String {
             let _ = writeln!(text, "{}: {peer} spread by {percent:.1} %{judgement}", outcome.workload);
         }
     }
-    text += match comparison.valid {
-        None => "\nNo control ran twice, so nothing says whether the machine was quiet.\n",
-        Some(false) => {
-            "\nThis run is INVALID: a control spread by more than 10 %. Do not quote its figures.\n"
-        }
-        Some(true) => "",
-    };
-    text
+    text + &judgement(outcomes)
+}
+
+/// What the reader may think of the run.
+fn judgement(outcomes: &[Outcome]) -> String {
+    let invalid = outcomes.iter().filter(|outcome| outcome.valid() == Some(false));
+    let invalid: Vec<&str> = invalid.map(|outcome| outcome.workload).collect();
+    match all_valid(outcomes) {
+        None => "\nNo control ran twice, so nothing says whether the machine was quiet.\n".to_owned(),
+        Some(true) => String::new(),
+        Some(false) => format!(
+            "\nThis run is INVALID: a control spread by more than 10 %. Do not quote its figures. Repeat with \
+             --workload {}\n",
+            invalid.join(",")
+        ),
+    }
 }
 
 /// A Markdown table with a row for each workload that has such a figure, or nothing when none has.
@@ -328,6 +336,8 @@ mod tests {
         assert_eq!(all_valid(&[quiet(), unknown()]), Some(true));
         assert_eq!(all_valid(&[quiet(), busy()]), Some(false));
         assert_eq!(all_valid(&[unknown()]), None);
+        assert!(judgement(&[quiet(), busy(), unknown()]).ends_with("Repeat with --workload get-64\n"));
+        assert_eq!(judgement(&[quiet()]), "");
     }
 
     #[test]
