@@ -53,7 +53,8 @@ enum Part {
     UpstreamCluster,
     UpstreamFailure,
     RouteName,
-    RemoteAddress { port: bool },
+    ClientAddress { port: bool },
+    PeerAddress { port: bool },
     LocalAddress { port: bool },
     ServerName,
     TlsVersion,
@@ -94,6 +95,12 @@ impl Record<'_> {
 
     fn upstream_host(&self) -> Option<SocketAddr> {
         self.info.upstream_host.or_else(|| self.request?.upstream_host)
+    }
+
+    /// The client as trusted proxies tell it, whose port nobody knows; or the peer.
+    fn client(&self) -> SocketAddr {
+        let told = self.info.client_address.or_else(|| self.request?.client_address);
+        told.map_or(self.info.connection.remote_address, |address| SocketAddr::new(address, 0))
     }
 
     fn route_name(&self) -> Option<&str> {
@@ -183,12 +190,10 @@ impl Part {
             "UPSTREAM_CLUSTER" => Self::UpstreamCluster,
             "UPSTREAM_TRANSPORT_FAILURE_REASON" => Self::UpstreamFailure,
             "ROUTE_NAME" => Self::RouteName,
-            "DOWNSTREAM_REMOTE_ADDRESS" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" => {
-                Self::RemoteAddress { port: true }
-            }
-            "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => {
-                Self::RemoteAddress { port: false }
-            }
+            "DOWNSTREAM_REMOTE_ADDRESS" => Self::ClientAddress { port: true },
+            "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => Self::ClientAddress { port: false },
+            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" => Self::PeerAddress { port: true },
+            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => Self::PeerAddress { port: false },
             "DOWNSTREAM_LOCAL_ADDRESS" => Self::LocalAddress { port: true },
             "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Self::LocalAddress { port: false },
             "REQUESTED_SERVER_NAME" => Self::ServerName,
@@ -232,7 +237,8 @@ impl Part {
             Self::UpstreamCluster => or_dash(line, record.cluster()),
             Self::UpstreamFailure => or_dash(line, info.upstream_failure),
             Self::RouteName => or_dash(line, record.route_name()),
-            Self::RemoteAddress { port } => address(line, info.connection.remote_address, *port),
+            Self::ClientAddress { port } => address(line, record.client(), *port),
+            Self::PeerAddress { port } => address(line, info.connection.remote_address, *port),
             Self::LocalAddress { port } => address(line, info.connection.local_address, *port),
             // Whatever the client asks for, Envoy knows it only from a listener filter, and none is supported.
             Self::ServerName => or_dash(line, None),

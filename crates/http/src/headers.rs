@@ -2,6 +2,8 @@
 //!
 //! Most requests need nothing removed, so a first pass only looks; a map is rebuilt, in order, when it must be.
 
+mod joined;
+
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
@@ -59,6 +61,7 @@ impl HeaderRules {
 #[derive(Debug, Default)]
 struct Seen {
     remove: bool,
+    forwarded_for: bool,
     forwarded_proto: bool,
     request_id: bool,
 }
@@ -68,6 +71,8 @@ fn is_dropped_from_request(name: &HeaderName, value: &HeaderValue) -> bool {
     match name.as_str() {
         "connection" | "keep-alive" | "proxy-connection" | "upgrade" | "transfer-encoding"
         | "http2-settings" => true,
+        // Who the client is, says its certificate: `forward_client_cert_details: SANITIZE`.
+        "x-forwarded-client-cert" => true,
         "expect" => value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
         "te" => value.as_bytes() != b"trailers",
         name => match name.strip_prefix("x-envoy-") {
@@ -113,10 +118,13 @@ fn is_dropped_at_edge(name: &str) -> bool {
 /// Edits a request's headers on the way in: removes what may not pass, adds what upstreams expect.
 pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &mut StreamInfo) {
     let edge = rules.use_remote_address;
+    joined::in_request(headers);
     let mut seen = Seen::default();
     for (name, value) in headers.iter() {
         if *name == X_FORWARDED_PROTO {
             seen.forwarded_proto = true;
+        } else if *name == X_FORWARDED_FOR {
+            seen.forwarded_for = true;
         } else if *name == X_REQUEST_ID {
             seen.request_id = !value.is_empty();
         } else if is_dropped_from_request(name, value) || (edge && is_dropped_at_edge(name.as_str())) {
@@ -132,16 +140,23 @@ pub(crate) fn edit_request(headers: &mut HeaderMap, rules: &HeaderRules, info: &
     if info.protocol == Version::HTTP_2 {
         join_cookies(headers);
     }
+    if seen.forwarded_for {
+        // Where the peer's address counts, the first trusted hop is the peer itself.
+        let hops = rules.xff_num_trusted_hops;
+        let hops = if edge { hops.checked_sub(1) } else { Some(hops) };
+        info.client_address = hops.and_then(|hops| forwarded_for(headers, hops));
+    }
     if edge {
         let remote = info.connection.remote_address.ip();
         if !rules.skip_xff_append {
             append_forwarded_for(headers, remote);
         }
-        if rules.xff_num_trusted_hops == 0 {
+        if rules.xff_num_trusted_hops == 0 || !seen.forwarded_proto {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(info.connection.scheme()));
             seen.forwarded_proto = true;
         }
-        if let Ok(value) = HeaderValue::from_str(&remote.to_string()) {
+        let client = info.client_address.unwrap_or(remote);
+        if let Ok(value) = HeaderValue::from_str(&client.to_string()) {
             // In the place of what the client claims, if it does.
             headers.insert(X_ENVOY_EXTERNAL_ADDRESS, value);
         }
@@ -209,6 +224,12 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// The address in `x-forwarded-for` behind which so many others stand; none where that is no address.
+fn forwarded_for(headers: &HeaderMap, hops: u32) -> Option<IpAddr> {
+    let told = headers.get(X_FORWARDED_FOR)?.to_str().ok()?;
+    told.rsplit(',').nth(usize::try_from(hops).ok()?)?.trim().parse().ok()
+}
+
 fn append_forwarded_for(headers: &mut HeaderMap, remote: IpAddr) {
     let mut value = Vec::new();
     for old in headers.get_all(X_FORWARDED_FOR) {
@@ -254,6 +275,7 @@ pub(crate) fn edit_response(
     close: bool,
     always_request_id: Option<HeaderValue>,
 ) {
+    joined::in_response(headers);
     let dropped = |name: &HeaderName| {
         matches!(
             name.as_str(),

@@ -1,7 +1,7 @@
 //! What is known of one stream: a request and its response.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,6 +19,8 @@ pub struct StreamInfo {
     pub start: Instant,
     /// The connection that it came on.
     pub connection: Arc<Connection>,
+    /// The client's address where trusted proxies tell it in `x-forwarded-for`; else it is the connection's.
+    pub client_address: Option<IpAddr>,
     /// The protocol that the client speaks.
     pub protocol: http::Version,
     /// Whether the request comes from inside: `x-envoy-internal` in Envoy.
@@ -59,6 +61,8 @@ pub struct LoggedRequest {
     pub path: String,
     /// The headers.
     pub headers: http::HeaderMap,
+    /// The client's address where trusted proxies told it.
+    pub client_address: Option<IpAddr>,
     /// The cluster that it went to.
     pub cluster: Option<Arc<str>>,
     /// The name of its route.
@@ -86,6 +90,7 @@ impl StreamInfo {
         Self {
             start,
             connection,
+            client_address: None,
             protocol,
             internal: false,
             flags: ResponseFlags::default(),
@@ -107,6 +112,7 @@ impl StreamInfo {
         if let Some(logged) = &self.logged {
             let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
             logged.take_head(http);
+            logged.client_address = self.client_address;
             logged.cluster.clone_from(&self.cluster);
             logged.route_name.clone_from(&self.route_name);
         }

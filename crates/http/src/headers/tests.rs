@@ -192,6 +192,79 @@ fn with_use_remote_address_the_peer_is_added_and_nothing_of_the_clients_is_belie
 }
 
 #[test]
+fn trusted_hops_tell_the_clients_address() {
+    let check = |edge, hops, forwarded_for: &str, client: Option<&str>, external: Option<&str>| {
+        let mut rules = rules();
+        (rules.use_remote_address, rules.xff_num_trusted_hops, rules.skip_xff_append) = (edge, hops, true);
+        let (mut headers, mut info) = (map(&[&format!("x-forwarded-for: {forwarded_for}")]), info());
+        edit_request(&mut headers, &rules, &mut info);
+        assert_eq!(info.client_address.map(|address| address.to_string()).as_deref(), client);
+        let told = headers.get("x-envoy-external-address").map(|value| value.to_str().unwrap());
+        assert_eq!(told, external, "{edge} {hops} {forwarded_for}");
+    };
+    check(true, 0, "1.1.1.1, 2.2.2.2", None, Some("192.0.2.7"));
+    check(true, 1, "1.1.1.1, 2.2.2.2", Some("2.2.2.2"), Some("2.2.2.2"));
+    check(true, 2, "1.1.1.1,2001:db8::1", Some("1.1.1.1"), Some("1.1.1.1"));
+    check(true, 1, "1.1.1.1, nobody", None, Some("192.0.2.7"));
+    check(true, 3, "1.1.1.1, 2.2.2.2", None, Some("192.0.2.7"));
+    check(false, 0, "1.1.1.1, 2.2.2.2", Some("2.2.2.2"), None);
+    check(false, 1, "1.1.1.1, 2.2.2.2", Some("1.1.1.1"), None);
+}
+
+#[test]
+fn a_proxy_in_front_that_tells_no_protocol_is_told_ours() {
+    let mut behind = rules();
+    (behind.use_remote_address, behind.xff_num_trusted_hops) = (true, 1);
+    behind.generate_request_id = false;
+    check_request(
+        &behind,
+        &["x-a: 1"],
+        &[
+            "x-a: 1",
+            "x-forwarded-for: 192.0.2.7",
+            "x-forwarded-proto: http",
+            "x-envoy-external-address: 192.0.2.7",
+        ],
+    );
+}
+
+#[test]
+fn several_lines_of_what_envoy_knows_become_one_in_the_place_of_the_first() {
+    let mut own = rules();
+    own.generate_request_id = false;
+    check_request(
+        &own,
+        &[
+            "x-a: 1",
+            "via: 1.1 a",
+            "x-a: 2",
+            "x-forwarded-proto: https",
+            "via: 1.1 b",
+            "cookie: a",
+            "cookie: b",
+        ],
+        &["x-a: 1", "x-a: 2", "via: 1.1 a,1.1 b", "x-forwarded-proto: https", "cookie: a", "cookie: b"],
+    );
+    check_response(
+        &rules(),
+        false,
+        &["set-cookie: a", "vary: a", "server: x", "set-cookie: b", "vary: b"],
+        &["set-cookie: a", "set-cookie: b", "vary: a,b", "server: envoy", "date: (now)"],
+    );
+}
+
+#[test]
+fn nobody_is_believed_whose_certificate_another_claims_to_have_seen() {
+    let mut own = rules();
+    own.generate_request_id = false;
+    check_request(
+        &own,
+        &["x-forwarded-client-cert: By=a;Hash=b", "x-a: 1"],
+        &["x-a: 1", "x-forwarded-proto: http"],
+    );
+}
+
+#[test]
 fn a_response_gets_date_and_server_at_the_end() {
     check_response(
         &rules(),
