@@ -56,7 +56,11 @@ impl Client<'_> {
 
     /// How long to wait for something.
     fn patience(&self, event: Event) -> Duration {
-        let is_known = self.answers && matches!(event, Event::Response | Event::Bytes | Event::Origin);
+        let is_known = match event {
+            Event::End => self.closes == Some(true),
+            Event::Response | Event::Bytes | Event::Origin => self.answers,
+            Event::Interim | Event::Body | Event::Gone => false,
+        };
         if is_known { KNOWN } else { Duration::from_millis(self.exchange.patience) }
     }
 

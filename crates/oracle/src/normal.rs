@@ -87,6 +87,8 @@ impl Normal {
             lines(&mut response.trailers);
             response.body = self.addresses(&response.body);
         }
+        let excess: Vec<String> = seen.connection.excess.split("\r\n").map(|line| self.line(line)).collect();
+        seen.connection.excess = excess.join("\r\n");
         for request in &mut seen.origin {
             lines(&mut request.head);
             lines(&mut request.trailers);

@@ -35,7 +35,7 @@ static PROCESSES: Semaphore = Semaphore::const_new(24);
 
 /// How long the log and the stats must not have changed before they count as complete: Envoy writes its log late, and a
 /// worker that has to wait for the machine counts late.
-const CALM: Duration = Duration::from_millis(250);
+const CALM: Duration = Duration::from_secs(1);
 
 /// The same where something is missing from what is expected.
 const CALM_IF_UNEXPECTED: Duration = Duration::from_millis(2_000);

@@ -63,6 +63,8 @@ pub enum Event {
     Interim,
     /// Client: every request so far has reached an origin.
     Origin,
+    /// Client: the proxy has ended the connection.
+    End,
     /// Origin: the request's body is complete.
     Body,
     /// Origin: the proxy has given up the request.

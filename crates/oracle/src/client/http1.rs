@@ -85,6 +85,7 @@ fn has_come(event: Event, received: &Received, kinds: &[Kind], requests: usize) 
             Event::Response => complete(&responses) >= requests,
             Event::Bytes => responses.iter().filter(|response| !response.head.is_empty()).count() >= requests,
             Event::Interim => responses.iter().any(|response| !response.interim.is_empty()),
+            Event::End => false,
             Event::Origin | Event::Body | Event::Gone => true,
         }
 }

@@ -92,6 +92,7 @@ fn has_come(event: Event, state: &State, streams: &[u32]) -> bool {
             Event::Response => all(&Stream::over),
             Event::Bytes => all(&|stream| stream.heads.iter().any(|head| !is_interim(head))),
             Event::Interim => all(&|stream| stream.heads.iter().any(|head| is_interim(head))),
+            Event::End => false,
             Event::Origin | Event::Body | Event::Gone => true,
         }
 }
