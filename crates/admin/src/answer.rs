@@ -54,6 +54,10 @@ impl Answer {
         match value.serialize(&mut serializer) {
             Ok(()) => {
                 body.push(b'\n');
+                // They stand within strings only, and protobuf's printer writes them so that no page can be broken.
+                if body.iter().any(|byte| matches!(byte, b'<' | b'>')) {
+                    body = escape_angle_brackets(&body);
+                }
                 Self::new(StatusCode::OK, "application/json", std::iter::once(Bytes::from(body)))
             }
             Err(error) => {
@@ -124,6 +128,18 @@ impl Answer {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
+}
+
+fn escape_angle_brackets(json: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(json.len() + 64);
+    for byte in json {
+        match byte {
+            b'<' => escaped.extend_from_slice(b"\\u003c"),
+            b'>' => escaped.extend_from_slice(b"\\u003e"),
+            byte => escaped.push(*byte),
+        }
+    }
+    escaped
 }
 
 fn push_date_and_server(headers: &mut http::HeaderMap) {

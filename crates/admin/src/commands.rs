@@ -20,11 +20,14 @@ pub(crate) struct Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Home,
+    Certs,
     Clusters,
     ConfigDump,
+    FailHealthChecks,
     Help,
     Listeners,
     Memory,
+    PassHealthChecks,
     Quit,
     Ready,
     ReopenLogs,
@@ -72,6 +75,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         parameters: &[],
     },
     Command {
+        path: "/certs",
+        endpoint: Endpoint::Certs,
+        mutates: false,
+        help: "Show the certificates of the listeners",
+        parameters: &[],
+    },
+    Command {
         path: "/clusters",
         endpoint: Endpoint::Clusters,
         mutates: false,
@@ -99,6 +109,20 @@ pub(crate) const COMMANDS: &[Command] = &[
             help: "Show only one kind of resource, for instance static_clusters",
             input: Input::Text,
         }],
+    },
+    Command {
+        path: "/healthcheck/fail",
+        endpoint: Endpoint::FailHealthChecks,
+        mutates: true,
+        help: "Say that the server drains, and end connections with their next response",
+        parameters: &[],
+    },
+    Command {
+        path: "/healthcheck/ok",
+        endpoint: Endpoint::PassHealthChecks,
+        mutates: true,
+        help: "Take /healthcheck/fail back",
+        parameters: &[],
     },
     Command {
         path: "/help",

@@ -1,11 +1,13 @@
 //! From a request's path to an answer. Nothing here knows a socket.
 
+use std::{borrow::Cow, time::SystemTime};
+
 use http::{Method, StatusCode, Uri};
 use nuncio_stats::{Filter, HistogramBuckets, StatKind, StatsQuery, render};
 
 use crate::{
     answer::Answer,
-    clusters,
+    certs, clusters,
     commands::{self, Endpoint},
     config_dump,
     handles::AdminHandles,
@@ -16,8 +18,8 @@ use crate::{
 
 /// Answers one request.
 pub(crate) fn answer(handles: &AdminHandles, method: &Method, uri: &Uri) -> Answer {
-    let path = uri.path();
-    let Some(command) = commands::find(path) else {
+    let path = merge_slashes(uri.path());
+    let Some(command) = commands::find(&path) else {
         return Answer::text(StatusCode::NOT_FOUND, format!("invalid path. {}", commands::help()));
     };
     if command.mutates && method != Method::POST {
@@ -29,6 +31,7 @@ pub(crate) fn answer(handles: &AdminHandles, method: &Method, uri: &Uri) -> Answ
     match command.endpoint {
         Endpoint::Home => Answer::html(page::home(&handles.facts.display_version)),
         Endpoint::Help => Answer::text(StatusCode::OK, commands::help()),
+        Endpoint::Certs => certs::answer(&handles.certificates, SystemTime::now()),
         Endpoint::Clusters => clusters::answer(&query, &(handles.clusters)()),
         Endpoint::Listeners => listeners::answer(&query, &handles.listeners),
         Endpoint::ConfigDump => config_dump::answer(&query, &handles.config),
@@ -37,10 +40,26 @@ pub(crate) fn answer(handles: &AdminHandles, method: &Method, uri: &Uri) -> Answ
         Endpoint::ServerInfo => server_info::server_info(&handles.facts, (handles.state)()),
         Endpoint::Stats => stats(handles, &query),
         Endpoint::Prometheus => prometheus(handles, &query, "/stats/prometheus"),
+        Endpoint::FailHealthChecks => ok(|| (handles.fail_health_checks)(true)),
+        Endpoint::PassHealthChecks => ok(|| (handles.fail_health_checks)(false)),
         Endpoint::Quit => ok(&handles.quit),
         Endpoint::ReopenLogs => ok(&handles.reopen_logs),
         Endpoint::ResetCounters => ok(|| handles.stats.reset_counters()),
     }
+}
+
+/// A path without empty segments, which Envoy's admin server passes over.
+fn merge_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut merged = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !merged.ends_with('/') {
+            merged.push(character);
+        }
+    }
+    Cow::Owned(merged)
 }
 
 fn ok(act: impl Fn()) -> Answer {

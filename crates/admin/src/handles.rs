@@ -19,12 +19,16 @@ pub struct AdminHandles {
     pub config: ConfigDump,
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<ListenerStatus>,
+    /// The certificates of each listener that speaks TLS.
+    pub certificates: Vec<Vec<CertificateStatus>>,
     /// The clusters and their hosts as they are now.
     pub clusters: Box<dyn Fn() -> Vec<ClusterStatus> + Send + Sync>,
     /// Which part of its life the server is in.
     pub state: Box<dyn Fn() -> ServerState + Send + Sync>,
     /// How much memory the process uses.
     pub memory: Box<dyn Fn() -> Memory + Send + Sync>,
+    /// `POST /healthcheck/fail` and, with `false`, `/healthcheck/ok`. Must return at once; what `state` says follows.
+    pub fail_health_checks: Box<dyn Fn(bool) + Send + Sync>,
     /// `POST /quitquitquit`: ends the server. Must return at once.
     pub quit: Box<dyn Fn() + Send + Sync>,
     /// `POST /reopen_logs`: opens the access log files anew. Must return at once.
@@ -100,6 +104,21 @@ pub struct ListenerStatus {
     pub name: String,
     /// The address that it is bound to.
     pub local_address: SocketAddr,
+}
+
+/// One certificate that is shown to clients.
+#[derive(Clone, Debug)]
+pub struct CertificateStatus {
+    /// The file that it was read from, if it was.
+    pub path: Option<String>,
+    /// In hexadecimal digits.
+    pub serial_number: String,
+    /// Its alternative names, by kind: `dns`, `uri` or `ip_address`.
+    pub subject_alt_names: Vec<(&'static str, String)>,
+    /// The first second in which it is valid.
+    pub valid_from: SystemTime,
+    /// The last second in which it is valid.
+    pub expiration_time: SystemTime,
 }
 
 /// One cluster.

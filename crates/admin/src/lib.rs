@@ -9,6 +9,7 @@
 
 mod access_log;
 mod answer;
+mod certs;
 mod clusters;
 mod commands;
 mod config_dump;
@@ -24,8 +25,8 @@ mod stats;
 
 pub use self::{
     handles::{
-        AdminHandles, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus,
-        Memory, ServerFacts, ServerState,
+        AdminHandles, CertificateStatus, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus,
+        ListenerStatus, Memory, ServerFacts, ServerState,
     },
     server::{Limits, serve},
 };

@@ -40,9 +40,11 @@ fn start(limits: Limits) -> Admin {
         },
         config: ConfigDump::default(),
         listeners: Vec::new(),
+        certificates: Vec::new(),
         clusters: Box::new(Vec::new),
         state: Box::new(|| ServerState::Live),
         memory: Box::new(Memory::default),
+        fail_health_checks: Box::new(|_| {}),
         quit: Box::new(|| {}),
         reopen_logs: Box::new(|| {}),
     };

@@ -19,6 +19,7 @@ use std::{
 
 use nuncio_admin::ServerState;
 use nuncio_config::Loaded;
+use nuncio_service::Advice;
 use nuncio_stats::Registry;
 use nuncio_tls::Crypto;
 use serde_json::Value;
@@ -69,6 +70,8 @@ pub struct ServerHandle {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ServerState>,
     outcome: watch::Receiver<Option<Outcome>>,
+    /// Given while the server fails its health checks.
+    advice: Advice,
     /// Gone when the server has ended.
     logs: Weak<AccessLogs>,
 }
@@ -109,7 +112,7 @@ pub fn start(loaded: &Loaded, options: &Options) -> Result<Running, StartErrors>
     let (state_sender, state) = watch::channel(ServerState::PreInitializing);
     let (outcome_sender, outcome) = watch::channel(None);
     let logs = Arc::downgrade(&prepared.access_logs);
-    let handle = ServerHandle { commands, state, outcome, logs };
+    let handle = ServerHandle { commands, state, outcome, advice: Advice::default(), logs };
     let life = lifecycle::Lifecycle::new(
         loaded,
         options,
@@ -159,9 +162,18 @@ impl Drop for Running {
 }
 
 impl ServerHandle {
-    /// Which part of its life the server is in.
+    /// Which part of its life the server is in, as it shows it: one that fails its health checks says that it drains.
     pub fn state(&self) -> ServerState {
-        *self.state.borrow()
+        match *self.state.borrow() {
+            ServerState::Live if self.advice.is_given() => ServerState::Draining,
+            state => state,
+        }
+    }
+
+    /// Has the server fail its health checks, so that clients look for another one: it says that it drains, and
+    /// connections end with their next response. Nothing else ends, and it can be taken back.
+    pub fn fail_health_checks(&self, fail: bool) {
+        self.advice.set(fail);
     }
 
     /// Ends when the server is LIVE, or has ended before that.

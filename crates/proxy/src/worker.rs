@@ -5,7 +5,7 @@ use std::{io, net::TcpListener, sync::Arc, thread};
 use nuncio_cluster::{ClusterManager, WorkerClusters};
 use nuncio_config::model::Listener;
 use nuncio_listener::{ConnectionLimit, ListenerStats, serve, stat_name};
-use nuncio_service::{Drain, DrainHandle};
+use nuncio_service::{Advice, Drain, DrainHandle};
 use nuncio_stats::{Registry, Shard};
 use nuncio_tls::ServerContext;
 use tokio::{runtime::Builder, sync::oneshot, task::JoinSet};
@@ -20,6 +20,8 @@ pub(crate) struct Worker {
     pub(crate) clusters: Arc<ClusterManager>,
     pub(crate) registry: Registry,
     pub(crate) logs: Arc<AccessLogs>,
+    /// Given while the server fails its health checks.
+    pub(crate) advice: Advice,
 }
 
 /// One worker's part of a listener.
@@ -47,7 +49,7 @@ impl Worker {
     /// Starts the worker on a thread of its own.
     pub(crate) fn spawn(self) -> io::Result<WorkerThread> {
         let name = format!("worker_{}", self.index);
-        let (drain, signal) = Drain::new();
+        let (drain, signal) = Drain::with_advice(self.advice.clone());
         let (ready_sender, ready) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel::<()>();
         let (stop, stopped) = oneshot::channel();
@@ -97,7 +99,7 @@ impl Worker {
 
     /// Builds the stack of each listener and starts its accept loop.
     fn serve(self, signal: &Drain) -> Result<(JoinSet<io::Result<()>>, WorkerClusters), String> {
-        let Self { index, listeners, clusters, registry, logs } = self;
+        let Self { index, listeners, clusters, registry, logs, advice: _ } = self;
         let shard = Shard::worker(index);
         let clusters = clusters.worker(shard);
         let mut serving = JoinSet::new();

@@ -156,6 +156,38 @@ async fn quitquitquit_answers_and_ends() {
 }
 
 #[tokio::test]
+async fn a_server_that_fails_its_health_checks_says_so_and_sends_clients_away() {
+    let origin = Origin::answering("hello").await;
+    let proxy = Proxy::in_front_of(&origin).start().await;
+    let mut admin = Client::connect(proxy.admin()).await;
+    let mut ask = async |method: &str, path: &str| {
+        admin.send(format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await;
+        let response = admin.response().await;
+        (response.status(), response.body)
+    };
+    let mut client = Client::connect(proxy.listener(0)).await;
+    for healthy in [true, false, true, true] {
+        if healthy {
+            assert_eq!(ask("POST", "/healthcheck/ok").await, (200, "OK\n".to_owned()));
+        } else {
+            assert_eq!(ask("POST", "/healthcheck/fail").await, (200, "OK\n".to_owned()));
+        }
+        let expected = if healthy { (200, "LIVE\n".to_owned()) } else { (503, "DRAINING\n".to_owned()) };
+        assert_eq!(ask("GET", "/ready").await, expected);
+        assert_eq!(proxy.stat("server.live"), Some(i64::from(healthy)));
+        client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
+        let response = client.response().await;
+        assert_eq!(response.body, "hello");
+        assert_eq!(response.header("connection"), (!healthy).then_some("close"));
+        if !healthy {
+            assert_eq!(client.until_closed().await, "");
+            client = Client::connect(proxy.listener(0)).await;
+        }
+    }
+    assert_eq!(proxy.stat("http.test.downstream_cx_drain_close"), Some(1));
+}
+
+#[tokio::test]
 async fn every_address_that_cannot_be_had_is_told_at_once() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -7,7 +7,8 @@
 //! use it.
 //!
 //! Draining has two steps: [`DrainHandle::start`] asks connections to end at their next good moment, and
-//! [`DrainHandle::close`], for those that have not after the drain time, ends them.
+//! [`DrainHandle::close`], for those that have not after the drain time, ends them. [`Advice`] is weaker, can be taken
+//! back, and is one for all workers.
 
 use std::{
     future::Future,
@@ -15,7 +16,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -23,6 +24,11 @@ use std::{
 // The steps; zero stands for running.
 const DRAINING: u8 = 1;
 const CLOSING: u8 = 2;
+
+/// Advises connections to end with their next response, as while the server fails its health checks. Clones are the
+/// same.
+#[derive(Clone, Debug, Default)]
+pub struct Advice(Arc<AtomicBool>);
 
 /// What a connection knows of draining.
 #[derive(Clone, Debug)]
@@ -54,6 +60,7 @@ struct Shared {
     step: AtomicU8,
     guards: AtomicUsize,
     waiting: Mutex<Waiting>,
+    advice: Advice,
 }
 
 #[derive(Debug, Default)]
@@ -72,17 +79,36 @@ struct StepWait {
     registered: Option<(usize, Waker)>,
 }
 
+impl Advice {
+    /// Gives the advice, or takes it back.
+    pub fn set(&self, given: bool) {
+        self.0.store(given, Ordering::Relaxed);
+    }
+
+    /// Whether it is given.
+    #[inline]
+    pub fn is_given(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Drain {
     /// A signal that has not been given, and its owner's end.
     pub fn new() -> (DrainHandle, Self) {
-        let shared = Arc::new(Shared::default());
+        Self::with_advice(Advice::default())
+    }
+
+    /// The same for connections that follow `advice`, too.
+    pub fn with_advice(advice: Advice) -> (DrainHandle, Self) {
+        let shared = Arc::new(Shared { advice, ..Shared::default() });
         (DrainHandle(Arc::clone(&shared)), Self(shared))
     }
 
-    /// Whether draining has started. Costs one relaxed load.
+    /// Whether connections are to end with their next response: draining has started, or it is advised. Costs two
+    /// relaxed loads.
     #[inline]
     pub fn is_draining(&self) -> bool {
-        self.0.step.load(Ordering::Relaxed) >= DRAINING
+        self.0.step.load(Ordering::Relaxed) >= DRAINING || self.0.advice.is_given()
     }
 
     /// Ends when draining starts.
@@ -310,6 +336,17 @@ mod tests {
         handle.close();
         assert_eq!(woken.0.load(Ordering::Relaxed), 2);
         assert!(poll(&mut closed, &waker));
+    }
+
+    #[test]
+    fn advice_ends_connections_without_draining_and_can_be_taken_back() {
+        let advice = Advice::default();
+        let (_handle, drain) = Drain::with_advice(advice.clone());
+        let (_, waker) = task();
+        advice.set(true);
+        assert!(drain.is_draining() && !poll(drain.wait(), &waker));
+        advice.set(false);
+        assert!(!drain.is_draining());
     }
 
     #[test]

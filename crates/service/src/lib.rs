@@ -18,7 +18,7 @@ pub mod stream_info;
 pub use self::{
     body::Body,
     connection::{Connection, TlsConnection},
-    drain::{Drain, DrainClosed, DrainEnded, DrainGuard, DrainHandle, DrainWait},
+    drain::{Advice, Drain, DrainClosed, DrainEnded, DrainGuard, DrainHandle, DrainWait},
     flags::ResponseFlags,
     line_sink::LineSink,
     stream_info::{LoggedRequest, RequestProgress, StreamInfo},

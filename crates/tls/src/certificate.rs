@@ -5,6 +5,7 @@
 //! P-521.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -40,10 +41,16 @@ const EC_PUBLIC_KEY: Oid<'static> = oid!(1.2.840.10045.2.1);
 /// What the admin endpoints and the stats show of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateInfo {
+    /// The file that it was read from, if it was.
+    pub path: Option<String>,
     /// In hexadecimal digits.
     pub serial_number: String,
     /// DNS names of the subject alternative names.
     pub dns_names: Vec<String>,
+    /// URIs of the subject alternative names.
+    pub uris: Vec<String>,
+    /// Addresses of the subject alternative names.
+    pub ip_addresses: Vec<IpAddr>,
     /// The first second in which it is valid, counted from 1970.
     pub not_before: i64,
     /// The last second in which it is valid, counted from 1970.
@@ -97,11 +104,17 @@ pub(crate) fn load(
         return None;
     }
     Some(Certificate {
-        info: leaf.info,
+        info: CertificateInfo { path: config.certificate_path.clone(), ..leaf.info },
         names: leaf.names,
         curve: leaf.curve,
         key: Arc::new(CertifiedKey::new(chain, key)),
     })
+}
+
+/// An address as certificates hold it: 4 or 16 bytes.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// What is kept of the first certificate of a chain.
@@ -143,13 +156,15 @@ impl Leaf {
             .flatten()
             .map(|extension| extension.value.general_names.as_slice())
             .unwrap_or_default();
-        let dns_names: Vec<String> = alternative
-            .iter()
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some((*name).to_owned()),
-                _ => None,
-            })
-            .collect();
+        let (mut dns_names, mut uris, mut ip_addresses) = (Vec::new(), Vec::new(), Vec::new());
+        for name in alternative {
+            match name {
+                GeneralName::DNSName(name) => dns_names.push((*name).to_owned()),
+                GeneralName::URI(uri) => uris.push((*uri).to_owned()),
+                GeneralName::IPAddress(bytes) => ip_addresses.extend(address(bytes)),
+                _ => {}
+            }
+        }
         let mut names: Vec<String> = dns_names.iter().map(|name| name.to_ascii_lowercase()).collect();
         if alternative.is_empty() {
             let common_name = certificate.subject().iter_common_name().next();
@@ -160,6 +175,7 @@ impl Leaf {
         let key = certificate.public_key();
         Self {
             info: CertificateInfo {
+                path: None,
                 serial_number: certificate.raw_serial().iter().skip_while(|byte| **byte == 0).fold(
                     String::new(),
                     |mut text, byte| {
@@ -168,6 +184,8 @@ impl Leaf {
                     },
                 ),
                 dns_names,
+                uris,
+                ip_addresses,
                 not_before: certificate.validity().not_before.timestamp(),
                 not_after: certificate.validity().not_after.timestamp(),
             },

@@ -69,6 +69,7 @@ fn crypto() -> Crypto {
 fn certificate(chain: &str, key: &str) -> TlsCertificate {
     TlsCertificate {
         certificate_chain: chain.as_bytes().to_vec(),
+        certificate_path: None,
         certificate_place: Place::generated("certificate"),
         private_key: Secret::new(key.as_bytes()),
         private_key_place: Place::generated("key"),

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::handles::{
-    CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus, Memory, ServerFacts,
-    ServerState,
+    CertificateStatus, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus,
+    Memory, ServerFacts, ServerState,
 };
 
 fn host(address: &str) -> HostStatus {
@@ -87,11 +87,19 @@ fn handles(state: ServerState) -> AdminHandles {
             ListenerStatus { name: "front".to_owned(), local_address: "127.0.0.1:8080".parse().unwrap() },
             ListenerStatus { name: "six".to_owned(), local_address: "[::1]:8443".parse().unwrap() },
         ],
+        certificates: vec![vec![CertificateStatus {
+            path: None,
+            serial_number: "aabb3a47369a8170".to_owned(),
+            subject_alt_names: vec![("dns", "a.example".to_owned()), ("ip_address", "::1".to_owned())],
+            valid_from: SystemTime::UNIX_EPOCH + Duration::from_secs(1_594_171_906),
+            expiration_time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_595_000_000),
+        }]],
         clusters: Box::new(|| {
             vec![cluster("service1", vec![host("127.0.1.1:8000")]), cluster("service2", Vec::new())]
         }),
         state: Box::new(move || state),
         memory: Box::new(|| Memory { allocated: 1, heap_size: 2, total_physical_bytes: 3 }),
+        fail_health_checks: Box::new(|_| {}),
         quit: Box::new(|| {}),
         reopen_logs: Box::new(|| {}),
     }
@@ -126,6 +134,9 @@ fn status_content_type_and_body_are_envoys() {
     check("/clusters?filter=zzz", 200, TEXT, "");
     check("/clusters?filter=zzz&format=json", 200, JSON, "{}\n");
     check("/clusters?filter=***", 400, TEXT, "Invalid re2 regex");
+    check("//stats?usedonly", 200, TEXT, "server.live: 1\n");
+    check("/ready/", 404, TEXT, &format!("invalid path. {}", commands::help()));
+    check("/healthcheck/fail", 405, TEXT, "Method GET not allowed, POST required.");
     check("/quitquitquit", 405, TEXT, "Method GET not allowed, POST required.");
     check("/config_dump?resource=bogus", 404, "text/plain", "bogus not found in config dump");
     check(
@@ -160,6 +171,47 @@ fn readiness_follows_the_state() {
     check(ServerState::Draining, 503, "DRAINING\n");
     check(ServerState::PreInitializing, 503, "PRE_INITIALIZING\n");
     check(ServerState::Initializing, 503, "INITIALIZING\n");
+}
+
+/// The layout was recorded with `curl -s localhost:8001/certs` from Envoy 1.40.
+#[test]
+fn certificates() {
+    let text = get("/certs").into_body();
+    let expected = r#"{
+ "certificates": [
+  {
+   "ca_cert": [],
+   "cert_chain": [
+    {
+     "path": "\u003cinline\u003e",
+     "serial_number": "aabb3a47369a8170",
+     "subject_alt_names": [
+      {
+       "dns": "a.example"
+      },
+      {
+       "ip_address": "::1"
+      }
+     ],
+     "days_until_expiration": "0",
+     "valid_from": "2020-07-08T01:31:46Z",
+     "expiration_time": "2020-07-17T15:33:20Z"
+    }
+   ]
+  }
+ ]
+}
+"#;
+    assert_eq!(text, expected);
+    let certificate = &handles(ServerState::Live).certificates[0][0];
+    let certificate = CertificateStatus { path: Some("/a/b.pem".to_owned()), ..certificate.clone() };
+    let now = certificate.expiration_time - Duration::from_secs(3 * 86_400 + 5);
+    let text = certs::answer(&[vec![certificate]], now).into_body();
+    assert!(
+        text.contains(r#""path": "/a/b.pem""#) && text.contains(r#""days_until_expiration": "3""#),
+        "{text}"
+    );
+    assert_eq!(certs::answer(&[], now).into_body(), "{\n \"certificates\": []\n}\n");
 }
 
 #[test]

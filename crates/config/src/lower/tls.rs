@@ -1,7 +1,7 @@
 //! TLS towards clients.
 
 use nuncio_api::envoy::{
-    config::core::v3::{TransportSocket, transport_socket::ConfigType},
+    config::core::v3::{TransportSocket, data_source::Specifier, transport_socket::ConfigType},
     extensions::transport_sockets::{
         raw_buffer::v3::RawBuffer,
         tls::v3::{
@@ -141,11 +141,16 @@ fn certificate(
     if private_key.is_none() {
         context.error(&key_at, "is required");
     }
+    let certificate_path = certificate_chain.as_ref().and_then(|source| match &source.specifier {
+        Some(Specifier::Filename(name)) => Some(name.clone()),
+        _ => None,
+    });
     let certificate_chain =
         certificate_chain.and_then(|source| data_source::read(context, &chain_at, source));
     let private_key = private_key.and_then(|source| data_source::read(context, &key_at, source));
     Some(model::TlsCertificate {
         certificate_chain: certificate_chain?,
+        certificate_path,
         certificate_place: context.place(&chain_at),
         private_key: Secret::new(private_key?),
         private_key_place: context.place(&key_at),

@@ -59,6 +59,8 @@ pub struct DownstreamTls {
 pub struct TlsCertificate {
     /// The certificate chain, leaf first.
     pub certificate_chain: Vec<u8>,
+    /// The file that the chain was read from; `None` if it stands in the configuration or the environment.
+    pub certificate_path: Option<String>,
     /// Where the chain is written.
     pub certificate_place: Place,
     /// The private key.

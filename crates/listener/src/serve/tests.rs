@@ -344,6 +344,7 @@ fn connector() -> tokio_rustls::TlsConnector {
 fn tls() -> Options {
     let certificate = TlsCertificate {
         certificate_chain: include_bytes!("../../../../fixtures/tls/v1.crt").to_vec(),
+        certificate_path: None,
         certificate_place: Place::default(),
         private_key: Secret::new(&include_bytes!("../../../../fixtures/tls/v1.key")[..]),
         private_key_place: Place::default(),

@@ -1,17 +1,21 @@
 //! What the admin server is given.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use nuncio_admin::{
-    AdminHandles, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus, ListenerStatus,
-    ServerFacts,
+    AdminHandles, CertificateStatus, CircuitBreakerThresholds, ClusterStatus, ConfigDump, HostStatus,
+    ListenerStatus, ServerFacts,
 };
 use nuncio_cluster::ClusterManager;
 use nuncio_config::{Loaded, model::Thresholds};
 use nuncio_stats::Registry;
+use nuncio_tls::CertificateInfo;
 use serde_json::{Value, json};
 
-use super::{Options, QUIT_DRAIN, ServerHandle, prepare::PreparedListener};
+use super::{Options, QUIT_DRAIN, ServerHandle, prepare::PreparedListener, stats::ServerStats};
 use crate::{
     cli::{ENVOY_VERSION, VERSION},
     memory,
@@ -24,9 +28,10 @@ pub(super) fn handles(
     registry: &Registry,
     clusters: &Arc<ClusterManager>,
     handle: &ServerHandle,
+    server_stats: &Arc<ServerStats>,
 ) -> AdminHandles {
-    let clusters = Arc::clone(clusters);
-    let (state, quit, logs) = (handle.clone(), handle.clone(), handle.clone());
+    let (clusters, server_stats) = (Arc::clone(clusters), Arc::clone(server_stats));
+    let (state, quit, logs, health) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     let node = node(loaded);
     AdminHandles {
         stats: registry.clone(),
@@ -46,9 +51,18 @@ pub(super) fn handles(
                 local_address: listener.local_address,
             })
             .collect(),
+        certificates: listeners
+            .iter()
+            .filter_map(|listener| listener.tls.as_ref())
+            .map(|tls| tls.certificates().iter().map(certificate).collect())
+            .collect(),
         clusters: Box::new(move || clusters.status().into_iter().map(cluster).collect()),
         state: Box::new(move || state.state()),
         memory: Box::new(memory::read),
+        fail_health_checks: Box::new(move |fail| {
+            health.fail_health_checks(fail);
+            server_stats.entered(health.state());
+        }),
         quit: Box::new(move || quit.drain(QUIT_DRAIN)),
         reopen_logs: Box::new(move || logs.reopen_logs()),
     }
@@ -94,6 +108,25 @@ fn dump(loaded: &Loaded, node: Value) -> Value {
         bootstrap.extend(fields.into_iter().filter(|(name, _)| name != "node"));
     }
     Value::Object(bootstrap)
+}
+
+fn certificate(info: &CertificateInfo) -> CertificateStatus {
+    let CertificateInfo { path, serial_number, dns_names, uris, ip_addresses, not_before, not_after } = info;
+    let names = dns_names.iter().map(|name| ("dns", name.clone()));
+    let names = names.chain(uris.iter().map(|uri| ("uri", uri.clone())));
+    let names = names.chain(ip_addresses.iter().map(|address| ("ip_address", address.to_string())));
+    CertificateStatus {
+        path: path.clone(),
+        serial_number: serial_number.clone(),
+        subject_alt_names: names.collect(),
+        valid_from: time(*not_before),
+        expiration_time: time(*not_after),
+    }
+}
+
+/// Seconds from 1970; what lies before is shown as that.
+fn time(seconds: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
 fn cluster(status: nuncio_cluster::ClusterStatus) -> ClusterStatus {

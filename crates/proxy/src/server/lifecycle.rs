@@ -6,7 +6,7 @@ use nuncio_admin::{Limits, ServerState};
 use nuncio_cluster::ClusterManager;
 use nuncio_config::Loaded;
 use nuncio_listener::{record_certificates, stat_name};
-use nuncio_service::{Drain, DrainHandle};
+use nuncio_service::{Advice, Drain, DrainHandle};
 use nuncio_stats::{Registry, Shard};
 use tokio::{
     runtime::Handle,
@@ -38,6 +38,7 @@ pub(super) struct Lifecycle {
     logs: Arc<AccessLogs>,
     stats: Arc<ServerStats>,
     state: watch::Sender<ServerState>,
+    handle: ServerHandle,
     admin: DrainHandle,
     flushing: AbortHandle,
 }
@@ -83,7 +84,7 @@ impl Lifecycle {
         }
         let (admin_drain, signal) = Drain::new();
         if let Some(admin) = admin {
-            let handles = admin::handles(loaded, options, &listeners, registry, &clusters, handle);
+            let handles = admin::handles(loaded, options, &listeners, registry, &clusters, handle, &stats);
             let sinks =
                 admin.config.access_log.iter().filter_map(|log| logs.writer(log, Shard::MAIN)).collect();
             tracing::info!("admin address: {}", admin.local_address);
@@ -95,8 +96,8 @@ impl Lifecycle {
                 }
             });
         }
-        let workers = workers(listeners, options.workers, &clusters, registry, &logs);
-        Self { workers, clusters, logs, stats, state, admin: admin_drain, flushing }
+        let workers = workers(listeners, options.workers, &clusters, registry, &logs, &handle.advice);
+        Self { workers, clusters, logs, stats, state, handle: handle.clone(), admin: admin_drain, flushing }
     }
 
     /// Lives until a command ends it.
@@ -152,8 +153,8 @@ impl Lifecycle {
     }
 
     fn enter(&self, state: ServerState) {
-        self.stats.entered(state);
         self.state.send_replace(state);
+        self.stats.entered(self.handle.state());
     }
 
     /// What is left when the workers are gone.
@@ -179,6 +180,7 @@ fn workers(
     clusters: &Arc<ClusterManager>,
     registry: &Registry,
     logs: &Arc<AccessLogs>,
+    advice: &Advice,
 ) -> Vec<Worker> {
     (0..count)
         .map(|index| {
@@ -196,6 +198,7 @@ fn workers(
                 clusters: Arc::clone(clusters),
                 registry: registry.clone(),
                 logs: Arc::clone(logs),
+                advice: advice.clone(),
             }
         })
         .collect()

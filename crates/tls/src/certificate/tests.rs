@@ -11,6 +11,7 @@ const V1_KEY: &str = include_str!("../../../../fixtures/tls/v1.key");
 fn config(chain: &str, key: &str) -> TlsCertificate {
     TlsCertificate {
         certificate_chain: chain.as_bytes().to_vec(),
+        certificate_path: None,
         certificate_place: Place::generated("certificate"),
         private_key: Secret::new(key.as_bytes()),
         private_key_place: Place::generated("key"),
@@ -131,10 +132,27 @@ fn the_names_are_those_of_the_extension_or_else_the_first_common_name() {
 }
 
 #[test]
+fn alternative_names_are_told_by_kind() {
+    let key = KeyPair::generate().expect("a key");
+    let mut parameters =
+        CertificateParams::new(["A.example".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()])
+            .expect("parameters");
+    let uri = "spiffe://a/b".try_into().expect("a URI");
+    parameters.subject_alt_names.insert(0, rcgen::SanType::URI(uri));
+    let pem = parameters.self_signed(&key).expect("a certificate").pem();
+    let info = read(&pem, &key.serialize_pem()).0.expect("a certificate").info;
+    assert_eq!((info.dns_names, info.uris), (vec!["A.example".to_owned()], vec!["spiffe://a/b".to_owned()]));
+    assert_eq!(info.ip_addresses, ["127.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().expect("an address")));
+}
+
+#[test]
 fn days_are_counted_to_the_first_expiration() {
     let info = |not_after| CertificateInfo {
+        path: None,
         serial_number: String::new(),
         dns_names: Vec::new(),
+        uris: Vec::new(),
+        ip_addresses: Vec::new(),
         not_before: 0,
         not_after,
     };

@@ -30,6 +30,7 @@ fn certificate(kind: &str, names: &str) -> Certificate {
     }
     let config = TlsCertificate {
         certificate_chain: parameters.self_signed(&key).expect("a certificate").pem().into_bytes(),
+        certificate_path: None,
         certificate_place: Place::default(),
         private_key: Secret::new(key.serialize_pem().into_bytes()),
         private_key_place: Place::default(),
