@@ -2,6 +2,7 @@
 //! time, draining, and a gentle end.
 
 mod clock;
+mod hyper_codec;
 mod io;
 mod log;
 mod refusal;

@@ -19,7 +19,7 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use super::state::ConnectionState;
+use super::{state::ConnectionState, stream::Overdue};
 
 /// No such moment.
 const NEVER: u64 = u64::MAX;
@@ -30,15 +30,6 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct ResponseClock {
     waiting_since: AtomicU64,
     deadline: AtomicU64,
-}
-
-/// Why a response is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// The route's timeout is over.
-    Route,
-    /// The client has taken nothing for the stream's idle timeout.
-    Idle,
 }
 
 impl Default for ResponseClock {

@@ -181,10 +181,14 @@ impl ConnectionState {
         head.extend_from_slice(bytes.get(..room).unwrap_or_default());
     }
 
-    /// Notes that a head is complete and its stream begins.
-    pub(crate) fn begin_stream(&self, check_framing: bool) -> Option<Refusal> {
+    /// Notes that a stream begins.
+    pub(crate) fn begin_stream(&self) {
         self.active.fetch_add(1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a head is complete, and says what is wrong with it that the codec does not see.
+    pub(crate) fn take_head(&self, check_framing: bool) -> Option<Refusal> {
         self.head_since.store(u64::MAX, Ordering::Relaxed);
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = if head.len() > self.head_limit && refusal::is_longer(&head, self.head_limit) {
