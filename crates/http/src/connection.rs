@@ -2,9 +2,11 @@
 //! time, draining, and a gentle end.
 
 mod clock;
+mod http1;
 mod hyper_codec;
+mod input;
 mod io;
-mod log;
+mod linger;
 mod refusal;
 mod state;
 mod stream;
@@ -18,18 +20,17 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use hyper::server::conn::{http1, http2};
+use bytes::BytesMut;
+use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
 use nuncio_config::model::{CodecType, Http2Settings, HttpConnectionManager};
 use nuncio_service::{Connection, Drain, Request, Response};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use self::{
     clock::StreamExecutor,
     io::DownstreamIo,
-    log::RefusalLog,
     state::ConnectionState,
     stream::StreamService,
     watch::{DRAIN_GRACE, End, Watch},
@@ -119,29 +120,25 @@ where
             stats.downstream_cx_ssl_total.increment(1);
             stats.downstream_cx_ssl_active.increment(1);
         }
-        let log = RefusalLog { log: self.shared.access_log.clone(), connection: Arc::clone(&connection) };
-        let state = Arc::new(ConnectionState::new(
-            Arc::clone(stats),
-            self.shared.rules.server_name.clone(),
-            self.shared.max_request_headers_bytes,
-            log,
-            drain.clone(),
-        ));
+        let state = Arc::new(ConnectionState::new(Arc::clone(stats), drain.clone()));
         // Counts the end even if the task is dropped.
         let ended = Ended { state: Arc::clone(&state), tls };
         if let Some((http2, prefix)) = self.choose_codec(&mut io, &connection, &state, &drain).await {
-            let linger = self.shared.delayed_close_timeout;
-            let io = DownstreamIo::new(io, prefix, !http2, linger, Arc::clone(&state));
             let service = StreamService {
                 shared: Arc::clone(&self.shared),
                 state: Arc::clone(&state),
                 connection,
                 filters: self.filters.clone(),
             };
+            let _active = self.active(http2);
             if http2 {
-                self.serve_http2(io, service, &state, &drain).await;
+                let linger = self.shared.delayed_close_timeout;
+                let idle = self.shared.stream_idle_timeout;
+                let io = DownstreamIo::new(io, prefix.freeze(), idle, linger, Arc::clone(&state));
+                // The future of the other codec is smaller, and there are more of it.
+                Box::pin(self.serve_http2(io, service, &state, &drain)).await;
             } else {
-                self.serve_http1(io, service, &state, &drain).await;
+                http1::serve(io, prefix, &service, &drain).await;
             }
         }
         drop(ended);
@@ -154,15 +151,15 @@ where
         connection: &Connection,
         state: &ConnectionState,
         drain: &Drain,
-    ) -> Option<(bool, Bytes)> {
+    ) -> Option<(bool, BytesMut)> {
         match self.shared.codec {
-            CodecType::Http1 => return Some((false, Bytes::new())),
-            CodecType::Http2 => return Some((true, Bytes::new())),
+            CodecType::Http1 => return Some((false, BytesMut::new())),
+            CodecType::Http2 => return Some((true, BytesMut::new())),
             CodecType::Auto => {}
         }
         match connection.tls.as_ref().and_then(|tls| tls.alpn.as_deref()) {
-            Some(b"h2") => return Some((true, Bytes::new())),
-            Some(_) => return Some((false, Bytes::new())),
+            Some(b"h2") => return Some((true, BytesMut::new())),
+            Some(_) => return Some((false, BytesMut::new())),
             None => {}
         }
         let idle = self.shared.idle_timeout;
@@ -178,21 +175,16 @@ where
             }
         });
         loop {
-            // Room for a whole small request, so that most are read at once.
-            prefix.reserve(1024);
-            let read = {
-                let mut read = pin!(io.read_buf(&mut prefix));
-                poll_fn(|cx| match read.as_mut().poll(cx) {
-                    Poll::Ready(read) => Poll::Ready(Some(read)),
-                    Poll::Pending if draining.as_mut().poll(cx).is_ready() => Poll::Ready(None),
-                    Poll::Pending if timer.as_mut().poll(cx).is_ready() => {
-                        state.stats().downstream_cx_idle_timeout.increment(1);
-                        Poll::Ready(None)
-                    }
-                    Poll::Pending => Poll::Pending,
-                })
-                .await
-            };
+            let read = poll_fn(|cx| match input::poll_read(io, &mut prefix, false, cx) {
+                Poll::Ready(read) => Poll::Ready(Some(read)),
+                Poll::Pending if draining.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+                Poll::Pending if timer.as_mut().poll(cx).is_ready() => {
+                    state.stats().downstream_cx_idle_timeout.increment(1);
+                    Poll::Ready(None)
+                }
+                Poll::Pending => Poll::Pending,
+            })
+            .await;
             match read {
                 Some(Ok(read)) if read > 0 => {
                     state.read_bytes(read);
@@ -205,38 +197,9 @@ where
             }
             // `PRI` is no HTTP/1 method, so a few bytes settle it.
             if prefix.len() >= 4 || !PREFACE.starts_with(&prefix) {
-                return Some((
-                    PREFACE.get(..4).is_some_and(|start| prefix.starts_with(start)),
-                    prefix.freeze(),
-                ));
+                return Some((PREFACE.get(..4).is_some_and(|start| prefix.starts_with(start)), prefix));
             }
         }
-    }
-
-    async fn serve_http1<I>(
-        &self,
-        io: DownstreamIo<I>,
-        service: StreamService<S>,
-        state: &Arc<ConnectionState>,
-        drain: &Drain,
-    ) where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let _active = self.active(false);
-        let mut builder = http1::Builder::new();
-        builder.auto_date_header(false).max_buf_size(self.shared.max_request_headers_bytes.max(8192));
-        if self.shared.max_headers_count != 100 {
-            // hyper keeps its default on the stack and any other limit on the heap.
-            builder.max_headers(self.shared.max_headers_count);
-        }
-        let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-        run(
-            connection,
-            |connection| connection.graceful_shutdown(),
-            Watch::new(&self.shared, state, drain, false),
-        )
-        .await;
-        state.ended();
     }
 
     async fn serve_http2<I>(
@@ -248,7 +211,6 @@ where
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let _active = self.active(true);
         let settings = self.shared.http2;
         let executor =
             StreamExecutor { state: Arc::clone(state), idle_timeout: self.shared.stream_idle_timeout };

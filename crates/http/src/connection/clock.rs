@@ -1,8 +1,8 @@
 //! Responses that their client does not take.
 //!
 //! The clocks of a stream run inside its response's body, and are looked at when the codec asks the body for more. A
-//! codec that cannot write does not ask. The connection's own [`Watch`](super::watch::Watch) looks after an HTTP/1
-//! response then; over HTTP/2, where only one stream may be held up, the task of the stream does.
+//! codec that cannot write does not ask. Over HTTP/2, where only one stream may be held up, the task of the stream looks
+//! after it then.
 
 use std::{
     future::Future,

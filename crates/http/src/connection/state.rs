@@ -8,19 +8,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::HeaderValue;
 use nuncio_service::Drain;
 
-use super::{
-    clock::ResponseClock,
-    log::RefusalLog,
-    refusal::{self, Refusal},
-};
+use super::clock::ResponseClock;
 use crate::stats::HttpStats;
 
 /// How long a stream lives that was not begun only to be reset, and from how many streams on that counts. Envoy's
@@ -28,16 +21,10 @@ use crate::stats::HttpStats;
 const LEAST_LIFETIME: Duration = Duration::from_secs(1);
 const MANY_STREAMS: u32 = 500;
 
-/// How much of a head is kept to say what was wrong with it, beyond the limit on heads.
-const HEAD_SLACK: usize = 1024;
-
 /// The part of a connection that several of its parts look at.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
     stats: Arc<HttpStats>,
-    server_name: HeaderValue,
-    head_limit: usize,
-    log: RefusalLog,
     drain: Drain,
     created: Instant,
     /// Requests whose response has not ended.
@@ -50,39 +37,22 @@ pub(crate) struct ConnectionState {
     idle_since: AtomicU64,
     /// Milliseconds from `created` to the first byte of a head that is not complete; `u64::MAX` if there is none.
     head_since: AtomicU64,
-    /// The bytes of the head that is being read.
-    head: Mutex<Vec<u8>>,
     last_read: AtomicU64,
-    /// Milliseconds from `created` to the moment since which the socket has taken nothing; `u64::MAX` if it takes what
-    /// it is given.
-    write_blocked: AtomicU64,
-    /// That of the HTTP/1 response under way.
-    response: ResponseClock,
+    /// Milliseconds from `created` to the moment until which the client must have taken something of what it was sent;
+    /// `u64::MAX` if it takes what it is given.
+    write_due: AtomicU64,
     /// That of the HTTP/2 stream whose task is to be started next.
     next_clock: Mutex<Option<Arc<ResponseClock>>>,
     remote_closed: AtomicBool,
     ended_with_streams: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
     unread: AtomicBool,
-    /// Whether the codec may hold bytes of a body that it has not written yet.
-    body_held: AtomicBool,
-    /// Whether the next response is the refusal of a request that is not HTTP/1.1.
-    low_version: AtomicBool,
 }
 
 impl ConnectionState {
-    pub(crate) fn new(
-        stats: Arc<HttpStats>,
-        server_name: HeaderValue,
-        head_limit: usize,
-        log: RefusalLog,
-        drain: Drain,
-    ) -> Self {
+    pub(crate) fn new(stats: Arc<HttpStats>, drain: Drain) -> Self {
         Self {
             stats,
-            server_name,
-            head_limit,
-            log,
             drain,
             created: Instant::now(),
             active: AtomicU32::new(0),
@@ -90,16 +60,12 @@ impl ConnectionState {
             premature_resets: AtomicU32::new(0),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(u64::MAX),
-            head: Mutex::default(),
             last_read: AtomicU64::new(0),
-            write_blocked: AtomicU64::new(u64::MAX),
-            response: ResponseClock::default(),
+            write_due: AtomicU64::new(u64::MAX),
             next_clock: Mutex::default(),
             remote_closed: AtomicBool::new(false),
             ended_with_streams: AtomicBool::new(false),
             unread: AtomicBool::new(false),
-            body_held: AtomicBool::new(false),
-            low_version: AtomicBool::new(false),
         }
     }
 
@@ -132,11 +98,6 @@ impl ConnectionState {
         self.created + Duration::from_millis(ms)
     }
 
-    /// The clock of the HTTP/1 response under way.
-    pub(crate) fn response(&self) -> &ResponseClock {
-        &self.response
-    }
-
     /// A clock for an HTTP/2 stream, which its task will find by [`take_clock`](Self::take_clock).
     pub(crate) fn make_clock(&self) -> Arc<ResponseClock> {
         let clock = Arc::new(ResponseClock::default());
@@ -148,62 +109,31 @@ impl ConnectionState {
         self.next_clock.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Notes whether the socket took what it was given.
-    pub(crate) fn wrote<T>(&self, result: &Poll<T>) {
-        let blocked = self.write_blocked.load(Ordering::Relaxed) != u64::MAX;
-        match result {
-            Poll::Ready(_) if blocked => self.write_blocked.store(u64::MAX, Ordering::Relaxed),
-            Poll::Pending if !blocked => {
-                self.write_blocked.store(self.ms(Instant::now()), Ordering::Relaxed);
-            }
-            _ => {}
-        }
+    /// Notes until when the client must have taken something of what it was sent; `None`: it takes what it is given.
+    pub(crate) fn wait_for_client(&self, due: Option<Instant>) {
+        self.write_due.store(due.map_or(u64::MAX, |due| self.ms(due)), Ordering::Relaxed);
     }
 
-    /// When the socket must have taken something of what it was given, if it may leave it for `timeout`.
-    pub(crate) fn write_deadline(&self, timeout: Option<Duration>) -> Option<Instant> {
-        match self.write_blocked.load(Ordering::Relaxed) {
+    /// When the client must have taken something of what it was sent, if it takes nothing.
+    pub(crate) fn write_due(&self) -> Option<Instant> {
+        match self.write_due.load(Ordering::Relaxed) {
             u64::MAX => None,
-            ms => Some(self.moment(ms) + timeout?),
+            ms => Some(self.moment(ms)),
         }
     }
 
-    /// Keeps bytes that were read between two requests: they begin a head.
-    pub(crate) fn head_bytes(&self, bytes: &[u8]) {
-        if self.active_streams() > 0 || bytes.is_empty() {
-            return;
-        }
-        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        if head.is_empty() {
+    /// Notes that a head has begun and is not complete.
+    pub(crate) fn begin_head(&self) {
+        if self.head_since.load(Ordering::Relaxed) == u64::MAX {
             self.head_since.store(self.ms(Instant::now()), Ordering::Relaxed);
         }
-        let room = (self.head_limit + HEAD_SLACK).saturating_sub(head.len()).min(bytes.len());
-        head.extend_from_slice(bytes.get(..room).unwrap_or_default());
     }
 
     /// Notes that a stream begins.
     pub(crate) fn begin_stream(&self) {
         self.active.fetch_add(1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Notes that a head is complete, and says what is wrong with it that the codec does not see.
-    pub(crate) fn take_head(&self, check_framing: bool) -> Option<Refusal> {
         self.head_since.store(u64::MAX, Ordering::Relaxed);
-        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusal = if head.len() > self.head_limit && refusal::is_longer(&head, self.head_limit) {
-            // The codec looks at its buffer's length only when a head is not complete.
-            Some(refusal::TOO_LARGE)
-        } else if check_framing && refusal::has_both_framings(&head) {
-            Some(refusal::BOTH_FRAMINGS)
-        } else {
-            None
-        };
-        head.clear();
-        if head.capacity() > 4096 {
-            head.shrink_to(1024);
-        }
-        refusal
     }
 
     /// Notes that a stream has ended at `now`.
@@ -259,33 +189,6 @@ impl ConnectionState {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// Notes that the codec was given bytes of a body. They may read like anything.
-    pub(crate) fn hold_body(&self) {
-        self.body_held.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes that the codec has written all that it was given.
-    pub(crate) fn all_written(&self) {
-        if self.body_held.load(Ordering::Relaxed) {
-            self.body_held.store(false, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether what the codec writes can hold bytes of a body.
-    pub(crate) fn may_write_body(&self) -> bool {
-        self.body_held.load(Ordering::Relaxed)
-    }
-
-    /// Notes that the response to come refuses a request that is not HTTP/1.1.
-    pub(crate) fn refuse_low_version(&self) {
-        self.low_version.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether that was noted; once.
-    pub(crate) fn take_low_version(&self) -> bool {
-        self.low_version.load(Ordering::Relaxed) && self.low_version.swap(false, Ordering::Relaxed)
-    }
-
     pub(crate) fn active_streams(&self) -> u32 {
         self.active.load(Ordering::Relaxed)
     }
@@ -316,27 +219,6 @@ impl ConnectionState {
             u64::MAX => None,
             ms => Some(self.created + Duration::from_millis(ms)),
         }
-    }
-
-    /// The reply for what the codec refused with `status`. Counts and logs it.
-    pub(crate) fn refuse(&self, status: u16) -> Bytes {
-        let refusal = {
-            let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-            refusal::classify(status, &head, self.head_limit)
-        };
-        self.stats.downstream_rq_total.increment(1);
-        self.stats.downstream_rq_http1_total.increment(1);
-        self.stats.downstream_rq_rx_reset.increment(1);
-        self.stats.downstream_rq_response_before_rq_complete.increment(1);
-        self.stats.charge_status(refusal.status);
-        self.count_refusal();
-        self.log.write(refusal);
-        refusal::reply(refusal, &self.server_name)
-    }
-
-    /// The reply to a request that is not HTTP/1.1, which has been counted.
-    pub(crate) fn low_version_reply(&self) -> Bytes {
-        refusal::reply(refusal::LOW_VERSION, &self.server_name)
     }
 
     /// Counts a request that the codec refused, and has the connection closed gently.

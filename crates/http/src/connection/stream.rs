@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
@@ -218,6 +218,11 @@ impl Stream {
     /// When the response must have ended, if the route says so.
     pub(crate) fn response_deadline(&self) -> Option<Instant> {
         self.info.as_ref()?.response_deadline
+    }
+
+    /// Whether the connection of an HTTP/1 stream ends with it.
+    pub(crate) fn closes(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| info.close_downstream)
     }
 
     /// Whether the request has been read to its end.

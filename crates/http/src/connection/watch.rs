@@ -106,6 +106,11 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// How long a client may take nothing of what it is sent.
+    pub(super) fn stream_idle_timeout(&self) -> Option<Duration> {
+        self.shared.stream_idle_timeout
+    }
+
     fn has_had_its_requests(&self) -> bool {
         self.shared.max_requests_per_connection.is_some_and(|limit| self.state.total_streams() >= limit)
     }
@@ -115,15 +120,8 @@ impl<'a> Watch<'a> {
         Some(self.state.head_started()? + timeout)
     }
 
-    /// When the client must have taken what it was sent.
-    fn write_deadline(&self) -> Option<Instant> {
-        let timeout = self.shared.stream_idle_timeout;
-        let response = self.state.response().due(timeout).map(|(due, _)| self.state.moment(due));
-        [response, self.state.write_deadline(timeout)].into_iter().flatten().min()
-    }
-
     fn urgent_deadline(&self) -> Option<Instant> {
-        [self.head_deadline(), self.write_deadline()].into_iter().flatten().min()
+        [self.head_deadline(), self.state.write_due()].into_iter().flatten().min()
     }
 
     /// When something runs out, as things stand.
@@ -156,7 +154,7 @@ impl<'a> Watch<'a> {
             stats.downstream_rq_header_timeout.increment(1);
             return Poll::Ready(End::AtOnce);
         }
-        if is_over(self.write_deadline()) {
+        if is_over(self.state.write_due()) {
             if self.state.active_streams() == 0 {
                 stats.downstream_cx_idle_timeout.increment(1);
             }
