@@ -247,9 +247,7 @@ async fn with_a_connection_that_ends_before_the_response() {
         ("http.downstream_rq_5xx", 5),
     ];
     let body = format!("{RESET}connection termination");
-    for says in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-"] {
-        check_origin(says, "503 Service Unavailable", &body, log, &stats).await;
-    }
+    check_origin(b"", "503 Service Unavailable", &body, log, &stats).await;
 }
 
 #[tokio::test]
