@@ -98,6 +98,12 @@ impl Discovery {
                 address: endpoint.address.clone(),
                 hostname: match &endpoint.address {
                     EndpointAddress::Name { host, .. } if endpoint.hostname.is_empty() => Arc::from(&**host),
+                    // What DNS is asked for is a name, even if it looks like an address.
+                    EndpointAddress::Socket(address)
+                        if endpoint.hostname.is_empty() && self.resolver.is_some() =>
+                    {
+                        Arc::from(address.ip().to_string())
+                    }
                     _ => Arc::from(&*endpoint.hostname),
                 },
                 weight: endpoint.weight,

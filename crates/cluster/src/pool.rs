@@ -238,8 +238,9 @@ impl Drop for ConnectionLife {
             stats.upstream_cx_destroy_with_active_rq.increment(1);
             by_with_active.increment(1);
         }
+        // How long it took to fail counts as a length, too.
+        stats.upstream_cx_length_ms.record(self.age_ms());
         if self.connected {
-            stats.upstream_cx_length_ms.record(self.age_ms());
             stats.upstream_rq_per_cx.record(f64::from(self.requests));
         }
     }

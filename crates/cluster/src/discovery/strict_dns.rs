@@ -1,7 +1,8 @@
 //! `STRICT_DNS`: every address of every name, asked for again and again.
 //!
 //! An answer replaces what the name stood for, and an answer without addresses (or that the name does not exist)
-//! is one: its hosts go. A failure to get an answer changes nothing.
+//! is one: its hosts go. A failure to get an answer changes nothing. An address in place of a name stands for itself;
+//! nobody is asked, but it is counted as an answer at each refresh, as in Envoy.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -26,26 +27,15 @@ pub(super) fn start(
     handle: &Handle,
 ) -> Vec<AbortHandle> {
     let targets = discovery.targets();
-    let literal = |target: &Target| match &target.address {
-        EndpointAddress::Socket(address) => Some(*address),
-        EndpointAddress::Name { host, port } => {
-            host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, *port))
-        }
-    };
-    let first: Vec<Vec<_>> =
-        targets.iter().map(|target| literal(target).map(|a| target.host(a)).into_iter().collect()).collect();
-    let literals: Vec<_> = first.iter().flatten().cloned().collect();
-    let found: Found = Arc::new(Mutex::new(first));
-    if !literals.is_empty() {
-        discovery.stats.total_match_count.increment(literals.len() as u64);
-        discovery.publish(&literals);
-    }
-    let mut tasks = Vec::new();
+    let found: Found = Arc::new(Mutex::new(vec![Vec::new(); targets.len()]));
+    let mut names = Vec::with_capacity(targets.len());
     for (place, target) in targets.into_iter().enumerate() {
-        let EndpointAddress::Name { host, port } = target.address.clone() else { continue };
-        if literal(&target).is_some() {
-            continue;
-        }
+        let (host, port, literal) = match &target.address {
+            EndpointAddress::Socket(address) => {
+                (address.ip().to_string(), address.port(), Some(address.ip()))
+            }
+            EndpointAddress::Name { host, port } => (host.clone(), *port, host.parse().ok()),
+        };
         let name = Name {
             discovery: Arc::clone(discovery),
             resolver: Arc::clone(resolver),
@@ -56,12 +46,42 @@ pub(super) fn start(
             host,
             port,
         };
-        tasks.push(handle.spawn(name.keep_resolving()).abort_handle());
+        names.push((name, literal));
     }
-    if tasks.is_empty() {
+    // At once, so that a cluster that needs no answer begins with all its hosts.
+    publish_literals(discovery, &found, &names);
+    if names.iter().all(|(_, literal)| literal.is_some()) {
         discovery.set_initialized();
     }
+    let mut tasks = Vec::with_capacity(names.len());
+    for (name, literal) in names {
+        let task = match literal {
+            Some(address) => handle.spawn(name.keep_standing_for(address)),
+            None => handle.spawn(name.keep_resolving()),
+        };
+        tasks.push(task.abort_handle());
+    }
     tasks
+}
+
+/// Takes over all addresses that stand in the place of names: in one go, but counted one by one as in Envoy.
+fn publish_literals(discovery: &Discovery, found: &Found, names: &[(Name, Option<IpAddr>)]) {
+    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut literals = 0;
+    for (name, literal) in names {
+        if let (Some(address), Some(found)) = (literal, found.get_mut(name.place)) {
+            found.push(name.target.host(SocketAddr::new(*address, name.port)));
+            literals += 1;
+        }
+    }
+    if literals > 0 {
+        let stats = &discovery.stats;
+        stats.update_attempt.increment(literals);
+        stats.update_success.increment(literals);
+        stats.total_match_count.increment(literals);
+        discovery.publish(&found.iter().flatten().cloned().collect::<Vec<_>>());
+        stats.membership_change.increment(literals - 1);
+    }
 }
 
 struct Name {
@@ -101,6 +121,14 @@ impl Name {
         }
     }
 
+    async fn keep_standing_for(self, address: IpAddr) {
+        loop {
+            tokio::time::sleep(refresh_interval(&self.settings, None, fastrand::u64(..))).await;
+            self.discovery.stats.update_attempt.increment(1);
+            self.take_over(&[address]);
+        }
+    }
+
     fn take_over(&self, addresses: &[IpAddr]) {
         let stats = &self.discovery.stats;
         stats.update_success.increment(1);
@@ -114,8 +142,12 @@ impl Name {
         stats.total_match_count.increment(hosts.len() as u64);
         // Held until the hosts are published, so that of two names the later answer is not overwritten.
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = found.get_mut(self.place) {
-            *found = hosts;
+        match found.get_mut(self.place) {
+            Some(found) if *found != hosts => *found = hosts,
+            _ => {
+                stats.update_no_rebuild.increment(1);
+                return;
+            }
         }
         let all: Vec<_> = found.iter().flatten().cloned().collect();
         if !self.discovery.publish(&all) {

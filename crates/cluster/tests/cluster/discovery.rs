@@ -74,6 +74,35 @@ async fn hosts_come_and_go_with_the_answers() {
     assert_eq!(fixture.counter("update_failure"), 0);
 }
 
+/// The counts are those of Envoy 1.40 with two literal addresses.
+#[tokio::test]
+async fn an_address_in_place_of_a_name_is_counted_as_an_answer_and_nobody_is_asked() {
+    let server = NameServer::new(false).await;
+    let mut settings = by_name(&server, &[("127.0.0.1", 80)], &fast());
+    let mut named = endpoint(EndpointAddress::Socket("127.0.0.2:80".parse().unwrap()));
+    settings.endpoints[0].endpoints.push(named.clone());
+    named.hostname = "named".to_owned();
+    named.address = EndpointAddress::Socket("[::1]:80".parse().unwrap());
+    settings.endpoints[0].endpoints.push(named);
+    let fixture = start(settings).await;
+    let status = &fixture.manager.status()[0];
+    let found: Vec<_> = status.hosts.iter().map(|host| (host.address.to_string(), &*host.hostname)).collect();
+    assert_eq!(
+        found,
+        [
+            ("127.0.0.1:80".to_owned(), "127.0.0.1"),
+            ("127.0.0.2:80".to_owned(), "127.0.0.2"),
+            ("[::1]:80".to_owned(), "named"),
+        ]
+    );
+    eventually("a refresh of all", || fixture.counter("update_no_rebuild") >= 3).await;
+    for name in ["update_attempt", "update_success", "default.total_match_count"] {
+        assert!(fixture.counter(name) >= 6, "{name}");
+    }
+    fixture.assert_stats(&[("membership_change", 3), ("membership_total", 3), ("update_failure", 0)]);
+    assert!(server.asked().is_empty());
+}
+
 #[tokio::test]
 async fn an_empty_answer_empties_and_a_failure_does_not() {
     let server = NameServer::new(false).await;
