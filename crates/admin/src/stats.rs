@@ -56,6 +56,7 @@ impl AdminStats {
         let main_thread = listener.scope("main_thread");
         // Connections are handed to the codec as soon as they are accepted, so none is ever waiting before that.
         listener.gauge("downstream_pre_cx_active").set(0.0);
+        let _ = listener.counter("downstream_pre_cx_timeout");
         Self {
             http: HttpStats {
                 cx_total: http.counter("downstream_cx_total"),

@@ -15,6 +15,8 @@ use nuncio_tls::{Handshake, ServerContext};
 pub struct ListenerStats {
     pub(crate) overflow: Counter,
     pub(crate) handshake_timeout: Counter,
+    /// Connections that wait in listener filters: none, for there are no such filters.
+    pre_cx_active: Gauge,
     total: Counter,
     active: Gauge,
     destroy: Counter,
@@ -72,10 +74,11 @@ impl ListenerStats {
         let worker = scope.scope(thread);
         // Always zero, and truly so: a listener has one filter chain that takes everything, and no listener filters
         // that a connection could wait in.
-        let _ = (scope.counter("no_filter_chain_match"), scope.gauge("downstream_pre_cx_active"));
+        let _ = (scope.counter("no_filter_chain_match"), scope.counter("downstream_pre_cx_timeout"));
         Self {
             overflow: scope.counter("downstream_cx_overflow"),
             handshake_timeout: scope.counter("downstream_cx_transport_socket_connect_timeout"),
+            pre_cx_active: scope.gauge("downstream_pre_cx_active"),
             total: scope.counter("downstream_cx_total"),
             active: scope.gauge("downstream_cx_active"),
             destroy: scope.counter("downstream_cx_destroy"),
@@ -93,6 +96,8 @@ impl ListenerStats {
     }
 
     pub(crate) fn opened(&self) {
+        // "Used" in the sense of `/stats?usedonly`: in Envoy each connection passes through, if only for a moment.
+        self.pre_cx_active.increment(0.0);
         self.total.increment(1);
         self.active.increment(1.0);
         self.worker_total.increment(1);

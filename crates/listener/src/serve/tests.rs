@@ -5,7 +5,7 @@ use std::{
 
 use nuncio_config::model::{DownstreamTls, Listener, Place, Secret, TlsCertificate};
 use nuncio_service::DrainHandle;
-use nuncio_stats::{Registry, Shard};
+use nuncio_stats::{Registry, Shard, StatsQuery, render};
 use nuncio_tls::Crypto;
 use rustls::{
     ClientConfig, DigitallySignedStruct, NamedGroup, SignatureScheme,
@@ -180,9 +180,12 @@ async fn a_connection_is_served_and_counted() {
     served.until("downstream_cx_destroy", 1).await;
     assert_eq!((served.stat("downstream_cx_active"), served.stat("downstream_cx_total")), (0, 1));
     assert_eq!(served.stat("worker_0.downstream_cx_active"), 0);
-    for name in ["downstream_cx_overflow", "no_filter_chain_match", "downstream_pre_cx_active"] {
+    for name in ["downstream_cx_overflow", "no_filter_chain_match", "downstream_pre_cx_timeout"] {
         assert_eq!(served.stat(name), 0, "{name}");
     }
+    let used = StatsQuery { used_only: true, ..StatsQuery::default() };
+    let used: String = render::text(&served.registry.snapshot(&used));
+    assert!(used.contains(&format!("{}.downstream_pre_cx_active: 0\n", served.prefix)), "{used}");
 }
 
 #[tokio::test]
