@@ -58,9 +58,23 @@ pub(crate) async fn names(address: SocketAddr) -> Result<Vec<String>> {
     Ok(numbers(address, "/stats").await?.into_keys().collect())
 }
 
-/// All counters and gauges of the data path; one that was never written is missing, and 0.
+/// All counters and gauges of the data path, and how many values each histogram has; one that was never written is
+/// missing, and 0. The values are durations, which differ in every run.
 pub(crate) async fn stats(address: SocketAddr) -> Result<Stats> {
-    numbers(address, "/stats?usedonly").await
+    let mut stats = numbers(address, "/stats?usedonly").await?;
+    let (_, body) = get(address, "/stats/prometheus?usedonly&filter=(_ms%7C_time%7C_per_cx)$").await?;
+    for line in body.lines() {
+        let Some((name, count)) = line.split_once("_count{").and_then(|(name, rest)| {
+            let (labels, count) = rest.rsplit_once("} ")?;
+            Some((format!("{name}{{{labels}}}"), count.parse().ok()?))
+        }) else {
+            continue;
+        };
+        if !(name.starts_with("envoy_server_") || name.contains("admin")) {
+            stats.insert(name, count);
+        }
+    }
+    Ok(stats)
 }
 
 /// Whether all workers are there.

@@ -109,6 +109,7 @@ async fn check(
     let mut findings = known.left_over();
     findings.extend(known.wrongly_named(subjects));
     findings.extend(known.with_expected(&ours));
+    findings.extend(known.wrongly_left_out(&ours));
     findings.extend(envoys.iter().flat_map(|now| with_record(&known.case, &known.envoy, now)));
     Ok(Report { exchanges: ours.exchanges.len(), findings, missing: known.missing(), took: Duration::ZERO })
 }

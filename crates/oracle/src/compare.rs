@@ -112,6 +112,15 @@ impl Known {
         findings
     }
 
+    /// Stats that are said to be left out, though Nuncio has them.
+    pub fn wrongly_left_out(&self, nuncio: &Answers) -> Vec<Finding> {
+        let has = |pattern: &&String| nuncio.names.iter().any(|name| pattern::matches(pattern, name));
+        let text = |pattern: &String| {
+            format!("left-out-stats.txt has {pattern:?}, but Nuncio does not leave it out")
+        };
+        self.left_out.iter().filter(has).map(|pattern| finding(&self.case, "all", text(pattern))).collect()
+    }
+
     /// Answers to exchanges that are not in the case any more.
     pub fn left_over(&self) -> Vec<Finding> {
         let is_left_over = |name: &&String| !self.case.exchanges.iter().any(|one| one.name == **name);
