@@ -36,10 +36,8 @@ use self::{
     watch::{DRAIN_GRACE, End, Watch},
 };
 use crate::{
-    access_log::AccessLog,
-    headers::HeaderRules,
-    local_reply::LocalReply,
-    stats::{HttpStats, whole_ms},
+    accepted::Accepted, access_log::AccessLog, headers::HeaderRules, local_reply::LocalReply,
+    stats::HttpStats,
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -107,22 +105,33 @@ where
         Self { shared: Arc::new(shared), filters }
     }
 
-    /// Serves one connection until it ends. `drain` asks it to end early.
-    pub async fn serve<I>(&self, mut io: I, connection: Arc<Connection>, drain: Drain)
+    /// Begins to count a connection that was accepted, before its TLS handshake if `tls`.
+    pub fn accept(&self, tls: bool) -> Accepted {
+        Accepted::new(Arc::clone(&self.shared.stats), tls)
+    }
+
+    /// Serves one connection from its first byte until it ends. `drain` asks it to end early.
+    pub fn serve<I>(&self, io: I, connection: Arc<Connection>, drain: Drain) -> impl Future<Output = ()>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.serve_accepted(self.accept(connection.tls.is_some()), io, connection, drain)
+    }
+
+    /// The same for one that counts already.
+    pub async fn serve_accepted<I>(
+        &self,
+        accepted: Accepted,
+        mut io: I,
+        connection: Arc<Connection>,
+        drain: Drain,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let stats = &self.shared.stats;
-        let tls = connection.tls.is_some();
-        stats.downstream_cx_total.increment(1);
-        stats.downstream_cx_active.increment(1);
-        if tls {
-            stats.downstream_cx_ssl_total.increment(1);
-            stats.downstream_cx_ssl_active.increment(1);
-        }
         let state = Arc::new(ConnectionState::new(Arc::clone(stats), drain.clone()));
         // Counts the end even if the task is dropped.
-        let ended = Ended { state: Arc::clone(&state), tls };
+        let ended = Ended { state: Arc::clone(&state), accepted };
         if let Some((http2, prefix)) = self.choose_codec(&mut io, &connection, &state, &drain).await {
             let service = StreamService {
                 shared: Arc::clone(&self.shared),
@@ -298,34 +307,20 @@ impl Drop for ActiveCodec<'_> {
     }
 }
 
-/// Counts the end of a connection.
+/// Has the end of a connection counted.
 struct Ended {
     state: Arc<ConnectionState>,
-    tls: bool,
+    accepted: Accepted,
 }
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let stats = self.state.stats();
-        stats.downstream_cx_active.decrement(1);
-        if self.tls {
-            stats.downstream_cx_ssl_active.decrement(1);
-        }
-        stats.downstream_cx_destroy.increment(1);
         self.state.read_bytes(0);
-        let active = self.state.ended_with_streams();
-        if active {
-            stats.downstream_cx_destroy_active_rq.increment(1);
+        if self.state.ended_with_streams() {
+            self.accepted.set_with_requests();
         }
-        let (all, with_request) = if self.state.is_remote_closed() {
-            (&stats.downstream_cx_destroy_remote, &stats.downstream_cx_destroy_remote_active_rq)
-        } else {
-            (&stats.downstream_cx_destroy_local, &stats.downstream_cx_destroy_local_active_rq)
-        };
-        all.increment(1);
-        if active {
-            with_request.increment(1);
+        if self.state.is_remote_closed() {
+            self.accepted.set_closed_by_client();
         }
-        stats.downstream_cx_length_ms.record(whole_ms(self.state.created().elapsed()));
     }
 }

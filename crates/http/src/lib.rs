@@ -10,6 +10,7 @@
 pub mod access_log;
 pub mod layers;
 
+mod accepted;
 mod connection;
 mod date;
 mod headers;
@@ -20,6 +21,7 @@ mod stats;
 mod timeouts;
 
 pub use self::{
+    accepted::Accepted,
     access_log::AccessLog,
     connection::ConnectionManager,
     local_reply::LocalReply,

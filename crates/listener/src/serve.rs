@@ -29,8 +29,25 @@ const LAST_ACCEPTS: usize = 1024;
 
 /// What is done with a connection.
 pub trait Handler: Send + Sync + 'static {
+    /// What goes with a connection from the moment at which it is accepted, for instance to count it. Dropped if
+    /// nothing comes of the connection.
+    type Accepted: Send;
+
+    /// A connection was accepted; with `tls` its handshake is still to come.
+    fn accept(&self, tls: bool) -> Self::Accepted;
+
+    /// The client ended the connection before TLS was ready, or sent something that is no TLS.
+    fn failed_by_client(&self, accepted: Self::Accepted) {
+        drop(accepted);
+    }
+
     /// Serves a connection to its end. Dropping the future, which happens when the drain time is over, closes it.
-    fn handle(&self, stream: Stream, connection: Arc<Connection>) -> impl Future<Output = ()> + Send;
+    fn handle(
+        &self,
+        accepted: Self::Accepted,
+        stream: Stream,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// Accepts connections and has each served by a task on the current runtime, until draining starts.
@@ -141,13 +158,15 @@ impl<H: Handler> Worker<H> {
         };
         let connection = Connection { remote_address: canonical(remote_address), local_address, tls: None };
         let (handler, closed) = (Arc::clone(&self.handler), self.drain.closed());
+        let accepted = handler.accept(self.tls.is_some());
         match &self.tls {
             None => {
-                let served = plain(handler, stream, connection);
+                let served = plain(handler, accepted, stream, connection);
                 tokio::spawn(until(open, closed, served));
             }
             Some(tls) => {
-                let served = secured(handler, Arc::clone(tls), stream, connection, Arc::clone(&self.stats));
+                let (tls, stats) = (Arc::clone(tls), Arc::clone(&self.stats));
+                let served = secured(handler, accepted, tls, stream, connection, stats);
                 tokio::spawn(until(open, closed, served));
             }
         }
@@ -174,23 +193,37 @@ async fn until(open: OpenConnection, closed: impl Future<Output = ()>, served: i
     .await;
 }
 
-async fn plain<H: Handler>(handler: Arc<H>, stream: TcpStream, connection: Connection) {
-    handler.handle(Stream::Plain(stream), Arc::new(connection)).await;
+async fn plain<H: Handler>(
+    handler: Arc<H>,
+    accepted: H::Accepted,
+    stream: TcpStream,
+    connection: Connection,
+) {
+    handler.handle(accepted, Stream::Plain(stream), Arc::new(connection)).await;
 }
 
 async fn secured<H: Handler>(
     handler: Arc<H>,
+    accepted: H::Accepted,
     tls: Arc<ServerContext>,
     stream: TcpStream,
     connection: Connection,
     stats: Arc<ListenerStats>,
 ) {
     // Boxed, so that its kilobytes are given back before the connection's long life begins.
-    let Some((stream, connection)) = Box::pin(shake_hands(&tls, stream, connection, &stats)).await else {
-        return;
-    };
+    let shaken = Box::pin(shake_hands(&tls, stream, connection, &stats)).await;
     drop((tls, stats));
-    handler.handle(stream, connection).await;
+    match shaken {
+        Ok((stream, connection)) => handler.handle(accepted, stream, connection).await,
+        Err(NoHandshake::ByClient) => handler.failed_by_client(accepted),
+        Err(NoHandshake::TimedOut) => {}
+    }
+}
+
+/// Why TLS never became ready.
+enum NoHandshake {
+    ByClient,
+    TimedOut,
 }
 
 async fn shake_hands(
@@ -198,7 +231,7 @@ async fn shake_hands(
     stream: TcpStream,
     mut connection: Connection,
     stats: &ListenerStats,
-) -> Option<(Stream, Arc<Connection>)> {
+) -> Result<(Stream, Arc<Connection>), NoHandshake> {
     let peer = connection.remote_address;
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -207,12 +240,12 @@ async fn shake_hands(
             if let AcceptError::Tls(_) = error {
                 stats.connection_error();
             }
-            return None;
+            return Err(NoHandshake::ByClient);
         }
         Err(_) => {
             tracing::debug!(%peer, "TLS handshake timed out");
             stats.handshake_timeout.increment(1);
-            return None;
+            return Err(NoHandshake::TimedOut);
         }
     };
     let (_, session) = stream.get_ref();
@@ -223,7 +256,7 @@ async fn shake_hands(
         cipher: handshake.cipher,
         alpn: session.alpn_protocol().map(<[u8]>::to_vec),
     });
-    Some((Stream::Tls(Box::new(stream)), Arc::new(connection)))
+    Ok((Stream::Tls(Box::new(stream)), Arc::new(connection)))
 }
 
 impl Drop for OpenConnection {

@@ -12,7 +12,11 @@ use tokio::{io::AsyncReadExt, sync::mpsc};
 struct Hold(mpsc::UnboundedSender<()>);
 
 impl Handler for Hold {
-    async fn handle(&self, mut stream: Stream, _connection: Arc<Connection>) {
+    type Accepted = ();
+
+    fn accept(&self, _tls: bool) {}
+
+    async fn handle(&self, (): (), mut stream: Stream, _connection: Arc<Connection>) {
         let _ = self.0.send(());
         let _ = stream.read(&mut [0]).await;
     }

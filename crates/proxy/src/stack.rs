@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_cluster::WorkerClusters;
 use nuncio_config::model;
 use nuncio_http::{
-    AccessLog, ConnectionManager, HttpStats, RouterFilter,
+    Accepted, AccessLog, ConnectionManager, HttpStats, RouterFilter,
     access_log::{DEFAULT_FORMAT, Format, FormatError},
     layers::{
         headers::{HeadersLayer, HeadersService},
@@ -107,7 +107,17 @@ impl HttpHandler {
 }
 
 impl Handler for HttpHandler {
-    async fn handle(&self, stream: Stream, connection: Arc<Connection>) {
-        self.serve(stream, connection).await;
+    type Accepted = Accepted;
+
+    fn accept(&self, tls: bool) -> Accepted {
+        self.manager.accept(tls)
+    }
+
+    fn failed_by_client(&self, mut accepted: Accepted) {
+        accepted.set_closed_by_client();
+    }
+
+    async fn handle(&self, accepted: Accepted, stream: Stream, connection: Arc<Connection>) {
+        self.manager.serve_accepted(accepted, stream, connection, self.drain.clone()).await;
     }
 }

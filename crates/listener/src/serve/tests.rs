@@ -1,6 +1,9 @@
 use std::{
     net::{Shutdown, SocketAddr},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use nuncio_config::model::{DownstreamTls, Listener, Place, Secret, TlsCertificate};
@@ -26,10 +29,43 @@ use crate::BoundListener;
 struct Echo {
     drain: Drain,
     seen: mpsc::UnboundedSender<Arc<Connection>>,
+    accepted: Arc<Mutex<AcceptedCount>>,
+}
+
+/// Connections that were accepted, those of them that are left, and those whose handshake the client spoiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct AcceptedCount {
+    total: usize,
+    tls: usize,
+    active: usize,
+    failed: usize,
+}
+
+struct Counted(Arc<Mutex<AcceptedCount>>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.lock().expect("no panic").active -= 1;
+    }
 }
 
 impl Handler for Echo {
-    async fn handle(&self, mut stream: Stream, connection: Arc<Connection>) {
+    type Accepted = Counted;
+
+    fn accept(&self, tls: bool) -> Counted {
+        let mut count = self.accepted.lock().expect("no panic");
+        count.total += 1;
+        count.active += 1;
+        count.tls += usize::from(tls);
+        Counted(Arc::clone(&self.accepted))
+    }
+
+    fn failed_by_client(&self, accepted: Counted) {
+        self.accepted.lock().expect("no panic").failed += 1;
+        drop(accepted);
+    }
+
+    async fn handle(&self, _accepted: Counted, mut stream: Stream, connection: Arc<Connection>) {
         if let Stream::Plain(stream) = &stream {
             assert!(stream.nodelay().expect("open"), "inherited from the listening socket");
         }
@@ -53,7 +89,11 @@ impl Handler for Echo {
 struct Stubborn;
 
 impl Handler for Stubborn {
-    async fn handle(&self, _stream: Stream, _connection: Arc<Connection>) {
+    type Accepted = ();
+
+    fn accept(&self, _tls: bool) {}
+
+    async fn handle(&self, (): (), _stream: Stream, _connection: Arc<Connection>) {
         std::future::pending().await
     }
 }
@@ -65,6 +105,7 @@ struct Served {
     registry: Registry,
     handle: DrainHandle,
     seen: mpsc::UnboundedReceiver<Arc<Connection>>,
+    accepted: Arc<Mutex<AcceptedCount>>,
     ended: JoinHandle<io::Result<()>>,
 }
 
@@ -102,18 +143,23 @@ impl Options {
             Arc::new(ServerContext::new(&tls, &crypto).expect("it is sound"))
         });
         let (sender, seen) = mpsc::unbounded_channel();
+        let accepted = Arc::<Mutex<AcceptedCount>>::default();
         let (address, socket) = (bound.local_address(), bound.take(0).expect("the first"));
         let ended = if self.stubborn {
             tokio::spawn(serve(socket, tls, Arc::new(Stubborn), self.limit, stats, drain))
         } else {
-            let echo = Echo { drain: drain.clone(), seen: sender };
+            let echo = Echo { drain: drain.clone(), seen: sender, accepted: Arc::clone(&accepted) };
             tokio::spawn(serve(socket, tls, Arc::new(echo), self.limit, stats, drain))
         };
-        Served { address, prefix: prefix.replace(':', "_"), registry, handle, seen, ended }
+        Served { address, prefix: prefix.replace(':', "_"), registry, handle, seen, accepted, ended }
     }
 }
 
 impl Served {
+    fn accepted(&self) -> AcceptedCount {
+        *self.accepted.lock().expect("no panic")
+    }
+
     fn stat(&self, name: &str) -> i64 {
         let name = format!("{}.{name}", self.prefix);
         self.registry
@@ -373,6 +419,7 @@ async fn tls_is_shaken_hands_on_and_counted() {
         let silent = served.connect().await;
         let mut client = connector.connect(name(), served.connect().await).await.expect("they shake hands");
         echo(&mut client, "hello").await.expect("an echo");
+        assert_eq!(served.accepted().active, 2, "one that has not shaken hands counts");
         assert_eq!(served.stat("ssl.session_reused"), resumed);
         let connection = served.next_connection().await;
         let tls = connection.tls.as_ref().expect("TLS");
@@ -404,6 +451,7 @@ async fn a_failed_handshake_is_counted_unless_the_client_went_away() {
     served.until("downstream_cx_destroy", 2).await;
     assert_eq!(served.stat("ssl.connection_error"), 1);
     assert_eq!((served.stat("ssl.handshake"), served.stat("downstream_cx_active")), (0, 0));
+    assert_eq!(served.accepted(), AcceptedCount { total: 2, tls: 2, active: 0, failed: 2 });
 }
 
 #[tokio::test(start_paused = true)]
@@ -416,13 +464,18 @@ async fn a_silent_client_is_closed_after_a_while() {
     served.until("downstream_cx_destroy", 1).await;
     assert_eq!(served.stat("downstream_cx_transport_socket_connect_timeout"), 1);
     assert_eq!(served.stat("ssl.connection_error"), 0);
+    assert_eq!(served.accepted(), AcceptedCount { total: 1, tls: 1, active: 0, failed: 0 });
 }
 
 #[tokio::test]
 async fn the_futures_are_small() {
     struct Nothing(AtomicUsize);
     impl Handler for Nothing {
-        async fn handle(&self, stream: Stream, connection: Arc<Connection>) {
+        type Accepted = ();
+
+        fn accept(&self, _tls: bool) {}
+
+        async fn handle(&self, (): (), stream: Stream, connection: Arc<Connection>) {
             drop((stream, connection));
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -445,7 +498,7 @@ async fn the_futures_are_small() {
         _permit: None,
         _guard: drain.guard(),
     };
-    let task = until(open, drain.closed(), plain(Arc::clone(&handler), stream().await, connection()));
+    let task = until(open, drain.closed(), plain(Arc::clone(&handler), (), stream().await, connection()));
     check("a plain connection", &task, 1024);
     task.await;
     assert_eq!(handler.0.load(Ordering::Relaxed), 1);
