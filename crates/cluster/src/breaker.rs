@@ -102,12 +102,13 @@ impl Limit {
             return true;
         }
         let sum = self.sum();
-        if sum >= u64::from(self.limit) {
-            self.set_open(true);
-        }
         if sum > u64::from(self.limit) {
+            // As in Envoy, what is refused opens nothing: where the limit is reached, the last that came did.
             self.subtract(cell);
             return false;
+        }
+        if sum == u64::from(self.limit) {
+            self.set_open(true);
         }
         true
     }
@@ -168,8 +169,9 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_lets_nothing_through() {
-        let (_, breakers) = breakers(0, 3);
+        let (registry, breakers) = breakers(0, 3);
         assert!(!breakers.requests.try_acquire(1));
+        assert_eq!(registry.gauge_value("cluster.a.circuit_breakers.default.rq_open"), Some(0));
     }
 
     proptest! {

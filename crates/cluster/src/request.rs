@@ -82,13 +82,15 @@ impl State {
         Self::Failed(Some(UpstreamError::unsent(kind, Some(host))))
     }
 
+    /// A request for which the queue has no room went to no host yet; Envoy's log names none.
+    fn no_room(kind: Kind) -> Self {
+        Self::Failed(Some(UpstreamError::unsent(kind, None)))
+    }
+
     fn http1(pool: &Arc<http1::Pool>, request: Request<Body>) -> Self {
         match pool.take_idle() {
             Some(lease) => Self::begin_http1(lease, request),
-            None => pool.wait(request).map_or_else(
-                |kind| Self::failed(kind, pool.handle().host.description.address),
-                Self::Http1Waiting,
-            ),
+            None => pool.wait(request).map_or_else(Self::no_room, Self::Http1Waiting),
         }
     }
 
@@ -109,10 +111,7 @@ impl State {
     fn http2(pool: &Arc<http2::Pool>, request: Request<Body>) -> Self {
         match pool.take_slot() {
             Some(slot) => Self::begin_http2(slot, request),
-            None => pool.wait(request).map_or_else(
-                |kind| Self::failed(kind, pool.handle().host.description.address),
-                Self::Http2Waiting,
-            ),
+            None => pool.wait(request).map_or_else(Self::no_room, Self::Http2Waiting),
         }
     }
 }
