@@ -220,19 +220,19 @@ impl Cluster {
         }
     }
 
-    /// Counts a response to a client: `upstream_rq_<code>`, `_<n>xx`, `_completed`, and the time that it took, for
-    /// the cluster, for the origin of the request (`internal.` or `external.`), and, where the host says that it is a
+    /// Counts a response to a client: `upstream_rq_<code>`, `_<n>xx`, `_completed`, for the cluster, for the origin of the request (`internal.` or `external.`), and, where the host says that it is a
     /// canary, for those (`canary.`). To be called for the response that the client gets in the end, local replies on
     /// behalf of the cluster included.
-    pub fn charge_response(
-        &self,
-        status: StatusCode,
-        internal_origin_request: bool,
-        canary: bool,
-        elapsed: Option<Duration>,
-    ) {
+    pub fn charge_response(&self, status: StatusCode, internal_origin_request: bool, canary: bool) {
         let family = Family { internal: internal_origin_request, canary };
-        self.worker.responses.charge(status.as_u16(), family, elapsed);
+        self.worker.responses.charge(status.as_u16(), family);
+    }
+
+    /// Records in `upstream_rq_time` how long a host took from the end of a request to the end of its response. To be
+    /// called for whole responses of hosts.
+    pub fn charge_time(&self, internal_origin_request: bool, canary: bool, elapsed: Duration) {
+        let family = Family { internal: internal_origin_request, canary };
+        self.worker.responses.charge_time(family, elapsed);
     }
 
     /// Counts a request that was not answered in time.

@@ -142,7 +142,7 @@ impl ResponseStats {
         Self { scope, by_status: Mutex::default(), time: OnceLock::new() }
     }
 
-    pub(crate) fn charge(&self, status: u16, family: Family, elapsed: Option<Duration>) {
+    pub(crate) fn charge(&self, status: u16, family: Family) {
         let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
         let known = by_status.iter().position(|known| known.status == status && known.family == family);
         let index = known.unwrap_or_else(|| {
@@ -152,13 +152,9 @@ impl ResponseStats {
         for counter in by_status.get(index).map(|known| &known.counters).into_iter().flatten() {
             counter.increment(1);
         }
-        drop(by_status);
-        if let Some(elapsed) = elapsed {
-            self.record_time(family, elapsed);
-        }
     }
 
-    fn record_time(&self, family: Family, elapsed: Duration) {
+    pub(crate) fn charge_time(&self, family: Family, elapsed: Duration) {
         // Nearly every proxy has one origin of requests and no canaries, so one set of handles is kept.
         let register = || {
             let scopes = family.scopes(&self.scope);
@@ -205,11 +201,14 @@ mod tests {
         let registry = Registry::new(1);
         let stats = ResponseStats::new(scope(&registry, Shard::worker(0), "a"));
         assert_eq!(registry.counter_value("cluster.a.upstream_rq_completed"), None);
-        stats.charge(200, external, Some(Duration::from_millis(3)));
-        stats.charge(503, external, None);
-        stats.charge(200, internal, Some(Duration::from_millis(3)));
-        stats.charge(600, external, None);
-        stats.charge(404, canary, Some(Duration::from_millis(3)));
+        for (status, family) in
+            [(200, external), (503, external), (200, internal), (600, external), (404, canary)]
+        {
+            stats.charge(status, family);
+        }
+        for family in [external, internal, canary] {
+            stats.charge_time(family, Duration::from_millis(3));
+        }
         for (name, expected) in [
             ("upstream_rq_completed", Some(5)),
             ("upstream_rq_200", Some(2)),

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use nuncio_cluster::{Cluster, ResponseFuture, UpstreamError, UpstreamResponse};
 use nuncio_config::model::HttpConnectionManager;
 use nuncio_service::{Body, BoxError, Response, ResponseFlags, StreamInfo};
@@ -73,6 +73,9 @@ struct TimedBody {
     shared: Arc<Shared>,
     cluster: Cluster,
     host: std::net::SocketAddr,
+    /// What the time of the response is recorded under, until it is: whether the request is internal, and whether the
+    /// host is a canary.
+    timed_as: Option<(bool, bool)>,
     done: bool,
 }
 
@@ -138,7 +141,7 @@ impl Future for RouterFuture {
         };
         let result = upstream.as_mut().poll(cx);
         for status in upstream.as_mut().get_mut().take_interim() {
-            exchange.cluster.charge_response(status, exchange.info.internal, false, None);
+            exchange.cluster.charge_response(status, exchange.info.internal, false);
         }
         let result = match result {
             Poll::Ready(result) => Ok(result),
@@ -174,7 +177,12 @@ impl Exchange {
         }
         info.response_deadline = self.timeouts.route_deadline();
         let canary = response.headers().get(X_ENVOY_UPSTREAM_CANARY).is_some_and(|value| value == "true");
-        self.cluster.charge_response(response.status(), info.internal, canary, elapsed);
+        self.cluster.charge_response(response.status(), info.internal, canary);
+        // All of it is there already.
+        let body_has_ended = response.body().is_end_stream() || !matches!(response.body(), Body::Stream(_));
+        if let Some(elapsed) = elapsed.filter(|_| body_has_ended) {
+            self.cluster.charge_time(info.internal, canary, elapsed);
+        }
         let http = response.map(|body| match body {
             Body::Stream(body) => Body::Stream(Box::pin(TimedBody {
                 body,
@@ -182,6 +190,7 @@ impl Exchange {
                 shared: self.shared,
                 cluster: self.cluster,
                 host,
+                timed_as: (!body_has_ended).then_some((info.internal, canary)),
                 done: false,
             })),
             whole => whole,
@@ -203,7 +212,7 @@ impl Exchange {
         }
         let status = error.status();
         if !error.is_request_body() {
-            self.cluster.charge_response(status, self.info.internal, false, None);
+            self.cluster.charge_response(status, self.info.internal, false);
         }
         let mut reply =
             LocalReply::new(self.info, status, error.details()).body(error.body()).flags(error.flags());
@@ -219,7 +228,7 @@ impl Exchange {
         match expired {
             Expired::Route => {
                 self.cluster.charge_timeout(self.info.upstream_host);
-                self.cluster.charge_response(StatusCode::GATEWAY_TIMEOUT, self.info.internal, false, None);
+                self.cluster.charge_response(StatusCode::GATEWAY_TIMEOUT, self.info.internal, false);
                 LocalReply::new(self.info, StatusCode::GATEWAY_TIMEOUT, "response_timeout")
                     .body("upstream request timeout")
                     .flags(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT)
@@ -239,6 +248,17 @@ impl Exchange {
                     .body("request timeout")
                     .close()
             }
+        }
+    }
+}
+
+impl TimedBody {
+    /// The response has ended well. One that comes before its request is complete says nothing about the host's speed.
+    fn charge_time(&mut self) {
+        if let Some((internal, canary)) = self.timed_as.take()
+            && let Some(end) = self.timeouts.request_end()
+        {
+            self.cluster.charge_time(internal, canary, end.elapsed());
         }
     }
 }
@@ -268,7 +288,17 @@ impl http_body::Body for TimedBody {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) {
-            if matches!(frame, Some(Ok(_))) && !this.body.is_end_stream() {
+            let ended = match &frame {
+                Some(Ok(frame)) => frame.is_trailers() || this.body.is_end_stream(),
+                Some(Err(_)) => {
+                    this.timed_as = None;
+                    false
+                }
+                None => true,
+            };
+            if ended {
+                this.charge_time();
+            } else if matches!(frame, Some(Ok(_))) {
                 this.timeouts.touch();
             }
             return Poll::Ready(frame);

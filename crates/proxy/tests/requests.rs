@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use nuncio_test_support::{Client, ManualOrigin, Peer, Proxy, RunningProxy, mask};
+use nuncio_test_support::{Client, ManualOrigin, Peer, Proxy, RunningProxy, get, mask};
 
 struct Both {
     proxy: RunningProxy,
@@ -410,6 +410,38 @@ async fn interim_responses_of_the_origin_are_swallowed() {
             ("http.downstream_rq_1xx", 0),
         ])
         .await;
+}
+
+#[tokio::test]
+async fn only_whole_responses_are_timed() {
+    let mut origin = ManualOrigin::new().await;
+    let proxy =
+        Proxy::in_front_of_address(origin.address()).and("stats_flush_interval: 0.05s\n").start().await;
+    for (rest, whole) in [(Some("hello"), true), (None, false)] {
+        let mut client = Client::connect(proxy.listener(0)).await;
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let mut peer = origin.accept().await;
+        peer.head().await;
+        peer.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello").await;
+        proxy.wait_for_stat("cluster.origin.upstream_rq_completed", if whole { 1 } else { 2 }).await;
+        match rest {
+            Some(rest) => {
+                peer.send(rest).await;
+                assert_eq!(client.response().await.body, "hellohello");
+            }
+            None => drop(peer),
+        }
+        drop(client);
+        proxy.wait_for_stat("http.test.downstream_cx_destroy", if whole { 1 } else { 2 }).await;
+    }
+    // The histogram shows what was there at the last flush.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let page = get(proxy.admin(), "/stats/prometheus?filter=upstream_rq_time").await;
+    assert!(
+        page.body.contains("envoy_cluster_upstream_rq_time_count{envoy_cluster_name=\"origin\"} 1\n"),
+        "{}",
+        page.body
+    );
 }
 
 #[tokio::test]
