@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     idle_timeout: Option<Duration>,
     max_connection_duration: Option<Duration>,
     headers_timeout: Option<Duration>,
+    /// Whether that is the stream's idle timeout.
+    head_idles: bool,
     stream_idle_timeout: Option<Duration>,
     delayed_close_timeout: Duration,
     http2: Http2Settings,
@@ -96,6 +98,10 @@ where
             headers_timeout: match (config.request_headers_timeout, config.stream_idle_timeout) {
                 (Some(headers), Some(idle)) => Some(headers.min(idle)),
                 (headers, idle) => headers.or(idle),
+            },
+            head_idles: match (config.request_headers_timeout, config.stream_idle_timeout) {
+                (Some(headers), Some(idle)) => idle < headers,
+                (headers, _) => headers.is_none(),
             },
             stream_idle_timeout: config.stream_idle_timeout,
             delayed_close_timeout: config.delayed_close_timeout,
@@ -270,7 +276,8 @@ where
             }
             match watch.poll(cx) {
                 Poll::Ready(End::Gently) => ask_to_end(connection.as_mut()),
-                Poll::Ready(End::AtOnce) => return Poll::Ready(None),
+                // Only HTTP/1 has heads that begin before their stream.
+                Poll::Ready(End::AtOnce | End::HeadOverdue(_)) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
         }

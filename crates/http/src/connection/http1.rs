@@ -70,6 +70,8 @@ struct Http1<'a, I> {
     closing: bool,
     /// Whether it must end at once.
     over: bool,
+    /// Why the head that is being read is not waited for any more.
+    overdue: Option<Refusal>,
 }
 
 /// What becomes of a connection after an exchange.
@@ -105,6 +107,7 @@ where
         interim: false,
         closing: false,
         over: false,
+        overdue: None,
     };
     while let Some(head) = poll_fn(|cx| connection.poll_head(cx)).await {
         match connection.exchange(head, service).await {
@@ -139,7 +142,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
             }
             let was_closing = self.closing;
             if self.poll_watch(cx).is_ready() {
-                return Poll::Ready(None);
+                return Poll::Ready(self.overdue.take().map(Err));
             }
             if self.closing == was_closing {
                 return Poll::Pending;
@@ -454,6 +457,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
         loop {
             match ready!(self.watch.poll(cx)) {
                 End::Gently => self.closing = true,
+                End::HeadOverdue(refusal) => {
+                    self.overdue = Some(refusal);
+                    return Poll::Ready(());
+                }
                 End::AtOnce => {
                     self.over = true;
                     self.state.ended();

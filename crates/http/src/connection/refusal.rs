@@ -1,6 +1,7 @@
 //! Why a request is refused in the codec's name, in Envoy's words.
 
 use http::{HeaderMap, Method, StatusCode, Uri, header, uri::Scheme};
+use nuncio_service::ResponseFlags;
 
 /// A refusal by the codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +15,33 @@ impl Refusal {
     const fn new(status: StatusCode, details: &'static str) -> Self {
         Self { status, details }
     }
+
+    /// The body of the reply.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            HEAD_TIMEOUT => "request header timeout",
+            HEAD_IDLE => "stream timeout",
+            _ => self.status.canonical_reason().unwrap_or("Unknown"),
+        }
+    }
+
+    /// The access log's flags.
+    pub(crate) fn flags(self) -> ResponseFlags {
+        match self {
+            HEAD_TIMEOUT => ResponseFlags::default(),
+            HEAD_IDLE => ResponseFlags::STREAM_IDLE_TIMEOUT,
+            _ => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+        }
+    }
 }
 
 const HTTP2_HEADER: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "http2.invalid.header.field");
 /// HTTP/1.0 and everything else that is not HTTP/1.1.
 pub(crate) const LOW_VERSION: Refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, "low_version");
+/// A head that did not become complete within `request_headers_timeout`.
+pub(crate) const HEAD_TIMEOUT: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_header_timeout");
+/// The same within `stream_idle_timeout`, which runs from a head's first byte.
+pub(crate) const HEAD_IDLE: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "stream_idle_timeout");
 /// Both `content-length` and `transfer-encoding`: the origin might see another end of the body than we do.
 pub(crate) const BOTH_FRAMINGS: Refusal =
     Refusal::new(StatusCode::BAD_REQUEST, "http1.content_length_and_chunked_not_allowed");

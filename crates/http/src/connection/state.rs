@@ -129,6 +129,11 @@ impl ConnectionState {
         }
     }
 
+    /// Notes that the head that has begun is not waited for any more.
+    pub(crate) fn forget_head(&self) {
+        self.head_since.store(u64::MAX, Ordering::Relaxed);
+    }
+
     /// Notes that a stream begins.
     pub(crate) fn begin_stream(&self) {
         self.active.fetch_add(1, Ordering::Relaxed);
@@ -219,11 +224,5 @@ impl ConnectionState {
             u64::MAX => None,
             ms => Some(self.created + Duration::from_millis(ms)),
         }
-    }
-
-    /// Counts a request that the codec refused, and has the connection closed gently.
-    pub(crate) fn count_refusal(&self) {
-        self.leave_unread();
-        self.stats.downstream_cx_protocol_error.increment(1);
     }
 }

@@ -118,17 +118,20 @@ impl<S> StreamService<S> {
     /// [`Stream::answer`] like any other.
     #[cold]
     pub(crate) fn refuse(&self, refusal: Refusal, info: Box<StreamInfo>, stream: &mut Stream) -> Response {
-        self.state.count_refusal();
+        // The client may go on to send.
+        self.state.leave_unread();
+        if refusal.flags().contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR) {
+            self.shared.stats.downstream_cx_protocol_error.increment(1);
+        }
         stream.refused = true;
         if info.progress.is_none() {
             // Envoy counts a refusal as an answer to an incomplete request, even if nothing was to follow.
             self.shared.stats.downstream_rq_rx_reset.increment(1);
             self.shared.stats.downstream_rq_response_before_rq_complete.increment(1);
         }
-        let reason = refusal.status.canonical_reason().unwrap_or("Unknown");
         let mut response = LocalReply::new(info, refusal.status, refusal.details)
-            .body(reason)
-            .flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+            .body(refusal.text())
+            .flags(refusal.flags())
             .close()
             .into_response();
         let version = if stream.is_http1() { Version::HTTP_11 } else { Version::HTTP_2 };

@@ -10,7 +10,11 @@ use std::{
 use nuncio_service::{Drain, DrainClosed, DrainWait};
 use tokio::time::Sleep;
 
-use super::{Shared, state::ConnectionState};
+use super::{
+    Shared,
+    refusal::{self, Refusal},
+    state::ConnectionState,
+};
 
 /// How long an idle HTTP/1 connection is kept once draining has started: a request may be on its way, and an answer
 /// with `connection: close` loses nothing, while a close that crosses it does.
@@ -25,6 +29,8 @@ const END_GRACE: Duration = Duration::from_secs(5);
 pub(super) enum End {
     /// After the requests that are being answered.
     Gently,
+    /// With an answer to the head that does not become complete.
+    HeadOverdue(Refusal),
     /// Now.
     AtOnce,
 }
@@ -151,8 +157,14 @@ impl<'a> Watch<'a> {
         let stats = self.state.stats();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| now >= deadline);
         if is_over(self.head_deadline()) {
-            stats.downstream_rq_header_timeout.increment(1);
-            return Poll::Ready(End::AtOnce);
+            self.state.forget_head();
+            return Poll::Ready(End::HeadOverdue(if self.shared.head_idles {
+                stats.downstream_rq_idle_timeout.increment(1);
+                refusal::HEAD_IDLE
+            } else {
+                stats.downstream_rq_header_timeout.increment(1);
+                refusal::HEAD_TIMEOUT
+            }));
         }
         if is_over(self.state.write_due()) {
             if self.state.active_streams() == 0 {

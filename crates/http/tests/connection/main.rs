@@ -200,8 +200,21 @@ async fn a_head_that_does_not_end_and_an_idle_connection_are_ended_in_real_time(
     };
     let mut slow = connect(&config);
     slow.send("GET / HTTP/1.1\r\nhos").await;
-    assert_eq!(slow.rest().await, "");
+    let reply = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 22\r\ncontent-type: text/plain\r\nserver: envoy\r\nconnection: close\r\n\r\nrequest header timeout";
+    assert_eq!(without_date(&slow.rest().await), reply);
     assert_eq!(slow.counter("downstream_rq_header_timeout"), 1);
+    assert_eq!((slow.counter("downstream_rq_4xx"), slow.counter("downstream_cx_protocol_error")), (1, 0));
+
+    let idle = HttpConnectionManager {
+        request_headers_timeout: None,
+        stream_idle_timeout: Some(Duration::from_millis(100)),
+        ..HttpConnectionManager::default()
+    };
+    let mut slow = connect(&idle);
+    slow.send("GET / HTTP/1.1\r\nhos").await;
+    assert!(slow.rest().await.ends_with("\r\n\r\nstream timeout"));
+    assert_eq!(slow.counter("downstream_rq_idle_timeout"), 1);
+    assert!(slow.log.lock().unwrap().contains("\"- - HTTP/1.1\" 408 SI "));
 
     let mut idle = connect(&config);
     idle.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
