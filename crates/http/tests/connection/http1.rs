@@ -224,6 +224,12 @@ fn an_idle_connection_holds_no_buffers() {
                     while !seen.ends_with(body.as_bytes()) {
                         io.read_buf(&mut seen).await.unwrap();
                     }
+                    io.write_all(format!("GET /a HTTP/1.1\r\nhost: a\r\nx: {name}\r\n\r\n").as_bytes())
+                        .await
+                        .unwrap();
+                    while !seen.ends_with(b"GET 0 /a") {
+                        io.read_buf(&mut seen).await.unwrap();
+                    }
                     clients.push(io);
                 }
             });

@@ -233,6 +233,7 @@ mod tests {
             b"5;a\0b\r\nhello",
             b"5;a\rb\r\nhello",
             b"5\r\nhelloX\r\n0\r\n\r\n",
+            b"5\r\nhelloX\n0\r\n\r\n",
             b"5\r\nhello\n0\r\n\r\n",
             b"5\r\nhello0\r\n\r\n",
             b"fffffffffffffffff\r\nhello",
