@@ -240,7 +240,6 @@ impl Exchange {
                 LocalReply::new(self.info, status, "stream_idle_timeout")
                     .body("stream timeout")
                     .flags(ResponseFlags::STREAM_IDLE_TIMEOUT)
-                    .close()
             }
             Expired::Request => {
                 stats.downstream_rq_timeout.increment(1);
