@@ -1,11 +1,9 @@
 //! One downstream connection from its first byte to its last: choice of the codec, requests to the filters, idle
 //! time, draining, and a gentle end.
 
-mod clock;
 mod http1;
-mod hyper_codec;
+mod http2;
 mod input;
-mod io;
 mod linger;
 mod refusal;
 mod state;
@@ -14,27 +12,19 @@ mod watch;
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use bytes::BytesMut;
-use hyper::server::conn::http2;
-use hyper_util::rt::TokioIo;
 use nuncio_config::model::{CodecType, Http2Settings, HttpConnectionManager};
 use nuncio_service::{Connection, Drain, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
-use self::{
-    clock::StreamExecutor,
-    io::DownstreamIo,
-    state::ConnectionState,
-    stream::StreamService,
-    watch::{DRAIN_GRACE, End, Watch},
-};
+use self::{state::ConnectionState, stream::StreamService, watch::DRAIN_GRACE};
 use crate::{
     accepted::Accepted, access_log::AccessLog, headers::HeaderRules, local_reply::LocalReply,
     stats::HttpStats,
@@ -147,11 +137,8 @@ where
             };
             let _active = self.active(http2);
             if http2 {
-                let linger = self.shared.delayed_close_timeout;
-                let idle = self.shared.stream_idle_timeout;
-                let io = DownstreamIo::new(io, prefix.freeze(), idle, linger, Arc::clone(&state));
                 // The future of the other codec is smaller, and there are more of it.
-                Box::pin(self.serve_http2(io, service, &state, &drain)).await;
+                Box::pin(http2::serve(io, prefix.freeze(), service, &drain)).await;
             } else {
                 http1::serve(io, prefix, &service, &drain).await;
             }
@@ -217,36 +204,6 @@ where
         }
     }
 
-    async fn serve_http2<I>(
-        &self,
-        io: DownstreamIo<I>,
-        service: StreamService<S>,
-        state: &Arc<ConnectionState>,
-        drain: &Drain,
-    ) where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let settings = self.shared.http2;
-        let executor =
-            StreamExecutor { state: Arc::clone(state), idle_timeout: self.shared.stream_idle_timeout };
-        let mut builder = http2::Builder::new(executor);
-        builder
-            .auto_date_header(false)
-            .initial_stream_window_size(settings.initial_stream_window_size)
-            .initial_connection_window_size(settings.initial_connection_window_size)
-            .max_concurrent_streams(settings.max_concurrent_streams)
-            .max_header_list_size(u32::try_from(self.shared.max_request_headers_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(self.shared.buffer_limit);
-        let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-        let watch = Watch::new(&self.shared, state, drain, true);
-        let ended = run(connection, |connection| connection.graceful_shutdown(), watch).await;
-        state.ended();
-        let protocol_error = ended.is_some_and(|result| result.is_err_and(|error| is_protocol_error(&error)));
-        if protocol_error {
-            self.shared.stats.downstream_cx_protocol_error.increment(1);
-        }
-    }
-
     fn active(&self, http2: bool) -> ActiveCodec<'_> {
         let stats = &*self.shared.stats;
         if http2 {
@@ -258,43 +215,6 @@ where
         }
         ActiveCodec { stats, http2 }
     }
-}
-
-/// Polls a codec's connection to its end, or until it is time to end it at once.
-async fn run<C>(
-    mut connection: Pin<&mut C>,
-    ask_to_end: impl Fn(Pin<&mut C>),
-    mut watch: Watch<'_>,
-) -> Option<C::Output>
-where
-    C: Future,
-{
-    poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                return Poll::Ready(Some(result));
-            }
-            match watch.poll(cx) {
-                Poll::Ready(End::Gently) => ask_to_end(connection.as_mut()),
-                // Only HTTP/1 has heads that begin before their stream.
-                Poll::Ready(End::AtOnce | End::HeadOverdue(_)) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    })
-    .await
-}
-
-/// Whether the peer broke the protocol, rather than went away.
-fn is_protocol_error(error: &hyper::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.is::<std::io::Error>() {
-            return false;
-        }
-        source = error.source();
-    }
-    !error.is_closed() && !error.is_canceled() && !error.is_incomplete_message()
 }
 
 /// Counts a codec's connection while it lives.

@@ -22,12 +22,15 @@ macro_rules! http_stats {
             listener_classes: [Counter; 5],
             /// `downstream_rq_completed` there.
             listener_completed: Counter,
+            /// Those of the HTTP/2 codec.
+            pub(crate) http2: Http2Stats,
         }
 
         impl HttpStats {
             /// Registers the stats of one worker: `http` is the scope `http.<stat_prefix>`, `listener` the scope
-            /// `listener.<address>.http.<stat_prefix>`.
-            pub fn new(http: &Scope, listener: &Scope) -> Self {
+            /// `listener.<address>.http.<stat_prefix>`, `http2` the scope of that name, which all connection managers
+            /// share.
+            pub fn new(http: &Scope, listener: &Scope, http2: &Scope) -> Self {
                 Self {
                     $($field: http.$kind(stringify!($field)),)*
                     downstream_cx_length_ms: http.histogram("downstream_cx_length_ms", Unit::Milliseconds),
@@ -35,6 +38,7 @@ macro_rules! http_stats {
                     classes: classes(http),
                     listener_classes: classes(listener),
                     listener_completed: listener.counter("downstream_rq_completed"),
+                    http2: Http2Stats::new(http2),
                 }
             }
         }
@@ -84,6 +88,36 @@ http_stats! {
     no_route: counter;
     rq_direct_response: counter;
     rq_total: counter;
+}
+
+/// What is known of the HTTP/2 connections of clients, named as in Envoy's documentation of its HTTP/2 codec.
+#[derive(Debug)]
+pub(crate) struct Http2Stats {
+    pub(crate) goaway_sent: Counter,
+    pub(crate) header_list_size_too_large: Counter,
+    pub(crate) header_overflow: Counter,
+    pub(crate) rx_messaging_error: Counter,
+    pub(crate) rx_reset: Counter,
+    pub(crate) stream_refused_errors: Counter,
+    pub(crate) streams_active: Gauge,
+    pub(crate) trailers: Counter,
+    pub(crate) tx_reset: Counter,
+}
+
+impl Http2Stats {
+    fn new(scope: &Scope) -> Self {
+        Self {
+            goaway_sent: scope.counter("goaway_sent"),
+            header_list_size_too_large: scope.counter("header_list_size_too_large"),
+            header_overflow: scope.counter("header_overflow"),
+            rx_messaging_error: scope.counter("rx_messaging_error"),
+            rx_reset: scope.counter("rx_reset"),
+            stream_refused_errors: scope.counter("stream_refused_errors"),
+            streams_active: scope.gauge("streams_active"),
+            trailers: scope.counter("trailers"),
+            tx_reset: scope.counter("tx_reset"),
+        }
+    }
 }
 
 fn classes(scope: &Scope) -> [Counter; 5] {

@@ -55,6 +55,7 @@ pub fn handler(
     let stats = Arc::new(HttpStats::new(
         &registry.scope(shard, &format!("http.{}", config.stat_prefix)),
         &registry.scope(shard, &format!("{}.http.{}", stat_name(listener), config.stat_prefix)),
+        &registry.scope(shard, "http2"),
     ));
     let filters = ServiceBuilder::new()
         // Outermost, because what it checks holds for every filter, and because local replies of all layers need

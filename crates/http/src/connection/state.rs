@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -13,7 +13,6 @@ use std::{
 
 use nuncio_service::Drain;
 
-use super::clock::ResponseClock;
 use crate::stats::HttpStats;
 
 /// How long a stream lives that was not begun only to be reset, and from how many streams on that counts. Envoy's
@@ -41,8 +40,6 @@ pub(crate) struct ConnectionState {
     /// Milliseconds from `created` to the moment until which the client must have taken something of what it was sent;
     /// `u64::MAX` if it takes what it is given.
     write_due: AtomicU64,
-    /// That of the HTTP/2 stream whose task is to be started next.
-    next_clock: Mutex<Option<Arc<ResponseClock>>>,
     remote_closed: AtomicBool,
     ended_with_streams: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
@@ -62,7 +59,6 @@ impl ConnectionState {
             head_since: AtomicU64::new(u64::MAX),
             last_read: AtomicU64::new(0),
             write_due: AtomicU64::new(u64::MAX),
-            next_clock: Mutex::default(),
             remote_closed: AtomicBool::new(false),
             ended_with_streams: AtomicBool::new(false),
             unread: AtomicBool::new(false),
@@ -96,17 +92,6 @@ impl ConnectionState {
     /// The moment so many milliseconds into the connection's life.
     pub(crate) fn moment(&self, ms: u64) -> Instant {
         self.created + Duration::from_millis(ms)
-    }
-
-    /// A clock for an HTTP/2 stream, which its task will find by [`take_clock`](Self::take_clock).
-    pub(crate) fn make_clock(&self) -> Arc<ResponseClock> {
-        let clock = Arc::new(ResponseClock::default());
-        *self.next_clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&clock));
-        clock
-    }
-
-    pub(crate) fn take_clock(&self) -> Option<Arc<ResponseClock>> {
-        self.next_clock.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Notes until when the client must have taken something of what it was sent; `None`: it takes what it is given.

@@ -49,8 +49,19 @@ pub(crate) struct Stream {
     /// Whether the response was handed over to its end.
     complete: bool,
     failed: bool,
+    /// Why an HTTP/2 stream ended before its connection did.
+    reset: Option<Reset>,
     /// Whether the request was answered in the codec's name.
     refused: bool,
+}
+
+/// Why an HTTP/2 stream ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reset {
+    /// The client reset it.
+    ByClient,
+    /// What the client sent on it was malformed, so that the codec reset it.
+    Malformed(&'static str),
 }
 
 /// Why a response is given up.
@@ -109,9 +120,25 @@ impl<S> StreamService<S> {
             head: *http.method() == Method::HEAD,
             complete: false,
             failed: false,
+            reset: None,
             refused: false,
         };
         (stream, Request { http, info })
+    }
+
+    /// The account of an HTTP/2 request whose head the codec has refused, and answered if it has a `status`.
+    #[cold]
+    pub(crate) fn refused_head(&self, details: &'static str, status: Option<StatusCode>) -> Stream {
+        let mut http = http::Request::new(Body::Empty);
+        *http.version_mut() = Version::HTTP_2;
+        let (mut stream, _) = self.begin(Instant::now(), http, None);
+        stream.refused = true;
+        stream.reset = Some(Reset::Malformed(details));
+        if let Some(status) = status {
+            self.shared.stats.charge_status(status);
+            stream.response = Some((status, HeaderMap::new()));
+        }
+        stream
     }
 
     /// The answer to a request that is refused in the codec's name; the connection ends with it. It goes to
@@ -120,7 +147,7 @@ impl<S> StreamService<S> {
     pub(crate) fn refuse(&self, refusal: Refusal, info: Box<StreamInfo>, stream: &mut Stream) -> Response {
         // The client may go on to send.
         self.state.leave_unread();
-        if refusal.flags().contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR) {
+        if stream.is_http1() && refusal.flags().contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR) {
             self.shared.stats.downstream_cx_protocol_error.increment(1);
         }
         stream.refused = true;
@@ -210,6 +237,16 @@ impl Stream {
         }
     }
 
+    /// The client has reset the stream.
+    pub(crate) fn reset_by_client(&mut self) {
+        self.reset = Some(Reset::ByClient);
+    }
+
+    /// The codec has ended the stream, for what the client sent was malformed.
+    pub(crate) fn malformed(&mut self, details: &'static str) {
+        self.reset = Some(Reset::Malformed(details));
+    }
+
     /// When a response whose client has taken nothing since `waiting_since` is to be given up, and why. While the
     /// response's body is asked for more, it looks at its own clocks.
     pub(crate) fn give_up_at(&self, waiting_since: Instant) -> Option<(Instant, Overdue)> {
@@ -273,11 +310,13 @@ impl Drop for Stream {
             stats.downstream_rq_tx_reset.increment(1);
         } else {
             // Nobody took the response: the client reset the stream or went away.
-            reset = Some(if self.protocol == Version::HTTP_2 && !self.state.is_remote_closed() {
-                self.state.count_reset(duration);
-                (ResponseFlags::DOWNSTREAM_REMOTE_RESET, "http2.remote_reset")
-            } else {
-                (ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, "downstream_remote_disconnect")
+            reset = Some(match self.reset {
+                Some(Reset::ByClient) => {
+                    self.state.count_reset(duration);
+                    (ResponseFlags::DOWNSTREAM_REMOTE_RESET, "http2.remote_reset")
+                }
+                Some(Reset::Malformed(details)) => (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, details),
+                None => (ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, "downstream_remote_disconnect"),
             });
         }
         if self.shared.access_log.is_empty() {

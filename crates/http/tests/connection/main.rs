@@ -261,7 +261,7 @@ async fn a_connection_ends_after_its_last_allowed_request() {
 async fn the_future_of_a_connection_is_small() {
     let registry = Registry::new(1);
     let scope = registry.scope(Shard::worker(0), "http.test");
-    let stats = Arc::new(HttpStats::new(&scope, &scope));
+    let stats = Arc::new(HttpStats::new(&scope, &scope, &scope));
     let config = HttpConnectionManager::default();
     let manager = ConnectionManager::new(&config, 1 << 20, stats, AccessLog::default(), Upstream);
     let (io, _client) = tokio::io::duplex(64);

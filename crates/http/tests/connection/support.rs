@@ -151,6 +151,7 @@ pub(crate) fn manager(registry: &Registry, log: AccessLog, config: &HttpConnecti
     let stats = Arc::new(HttpStats::new(
         &registry.scope(shard, "http.test"),
         &registry.scope(shard, "listener.test.http.test"),
+        &registry.scope(shard, "http2"),
     ));
     let filters = HeadersLayer::new(config, Arc::clone(&stats)).layer(Upstream);
     ConnectionManager::new(config, 1 << 20, stats, log, filters)

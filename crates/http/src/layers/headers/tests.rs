@@ -36,7 +36,7 @@ fn answer(method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
 
 fn answer_over(version: Version, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
     let scope = Registry::new(1).scope(Shard::worker(0), "http.test");
-    let stats = Arc::new(HttpStats::new(&scope, &scope));
+    let stats = Arc::new(HttpStats::new(&scope, &scope, &scope));
     let mut service = HeadersLayer::new(&HttpConnectionManager::default(), stats).layer(Echo);
     let connection = Arc::new(Connection {
         remote_address: "127.0.0.1:5000".parse().unwrap(),

@@ -12,7 +12,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{linger::Linger, state::ConnectionState};
+use crate::connection::{linger::Linger, state::ConnectionState};
 
 /// A downstream socket.
 #[derive(Debug)]
