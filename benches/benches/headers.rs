@@ -78,7 +78,8 @@ fn edits(criterion: &mut Criterion) {
     let connection = Arc::new(Connection { remote_address: address, local_address: address, tls: None });
     let registry = Registry::new(1);
     let scope = |name| registry.scope(Shard::worker(0), name);
-    let stats = Arc::new(HttpStats::new(&scope("http.ingress"), &scope("listener.http.ingress")));
+    let stats =
+        Arc::new(HttpStats::new(&scope("http.ingress"), &scope("listener.http.ingress"), &scope("http2")));
     let edge = HttpConnectionManager { use_remote_address: true, ..HttpConnectionManager::default() };
     let inside = HttpConnectionManager::default();
     let origin_that_closes = headers(&[RESPONSE, &[("connection", "close")]]);
