@@ -43,6 +43,8 @@ pub struct StreamInfo {
     pub response_deadline: Option<Instant>,
     /// How far the request's body has been read; `None` where there is no body.
     pub progress: Option<Arc<RequestProgress>>,
+    /// Whether the client asks for another protocol (`upgrade`), which a route would have to allow.
+    pub upgrade: bool,
     /// Whether the connection is to end with this stream.
     pub close_downstream: bool,
     /// What the access log will say of the request; `None` where there is no log.
@@ -102,6 +104,7 @@ impl StreamInfo {
             upstream_service_time: None,
             response_deadline: None,
             progress: None,
+            upgrade: false,
             close_downstream: false,
             logged: None,
         }

@@ -100,6 +100,8 @@ where
             let reply = Some(refused.reply(request.info));
             return HeadersFuture::Reply { reply, edit };
         }
+        // The header that says so goes no further than this.
+        request.info.upgrade = request.info.protocol != Version::HTTP_2 && is_upgrade(request.http.headers());
         headers::edit_request(request.http.headers_mut(), &self.shared.rules, &mut request.info);
         request.info.log_head(&request.http);
         if self.shared.request_id_in_response {
@@ -215,10 +217,6 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
             close: false,
             ..Refused::new(StatusCode::NOT_FOUND, "absolute_path_rejected")
         });
-    }
-    if http1 && is_upgrade(http.headers()) {
-        stats.downstream_rq_ws_on_non_ws_route.increment(1);
-        return Some(Refused::new(StatusCode::FORBIDDEN, "upgrade_failed"));
     }
     None
 }

@@ -167,6 +167,9 @@ where
 impl Shared {
     /// The request with its route, or the reply that takes its place.
     fn find(&self, mut request: Request) -> Result<RoutedRequest, Box<LocalReply>> {
+        if request.info.upgrade {
+            return Err(Box::new(self.refuse_upgrade(request)));
+        }
         self.stats.rq_total.increment(1);
         if *request.http.method() == Method::CONNECT {
             return Err(Box::new(self.refuse_connect(request)));
@@ -224,13 +227,33 @@ impl Shared {
         Err(Box::new(reply))
     }
 
-    /// There is no route for CONNECT yet; over HTTP/1 nobody knows what the client sends next.
+    /// There is no route for CONNECT yet.
     fn refuse_connect(&self, request: Request) -> LocalReply {
         if request.info.protocol != Version::HTTP_2 {
-            self.stats.downstream_rq_response_before_rq_complete.increment(1);
-            self.stats.downstream_rq_rx_reset.increment(1);
+            self.cut_off();
         }
         self.no_route(request).close()
+    }
+
+    /// No route allows an upgrade yet. Envoy names the route that would have to.
+    fn refuse_upgrade(&self, mut request: Request) -> LocalReply {
+        self.stats.downstream_rq_ws_on_non_ws_route.increment(1);
+        self.cut_off();
+        let entry = self
+            .routes
+            .route(&request_head(&request), fastrand::u64(..))
+            .map(|found| Arc::clone(found.payload));
+        if let Ok(entry) = entry {
+            request.info.route_name.clone_from(&entry.name);
+            request.info.cluster = entry.target.as_ref().map(|target| Arc::clone(target.cluster.name()));
+        }
+        LocalReply::new(request.info, StatusCode::FORBIDDEN, "upgrade_failed").close()
+    }
+
+    /// Counts a request over HTTP/1 after which nobody knows what the client sends next: to Envoy it has not ended.
+    fn cut_off(&self) {
+        self.stats.downstream_rq_response_before_rq_complete.increment(1);
+        self.stats.downstream_rq_rx_reset.increment(1);
     }
 
     fn no_route(&self, request: Request) -> LocalReply {
