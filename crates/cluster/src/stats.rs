@@ -108,7 +108,8 @@ pub(crate) fn scope(registry: &Registry, shard: Shard, stat_name: &str) -> Scope
 pub(crate) struct ResponseStats {
     scope: Scope,
     by_status: Mutex<Vec<ByStatus>>,
-    time: OnceLock<Vec<Histogram>>,
+    /// By [`Family::index`].
+    time: [OnceLock<Vec<Histogram>>; 4],
 }
 
 struct ByStatus {
@@ -127,6 +128,10 @@ pub(crate) struct Family {
 }
 
 impl Family {
+    fn index(self) -> usize {
+        usize::from(self.internal) + 2 * usize::from(self.canary)
+    }
+
     fn scopes(self, cluster: &Scope) -> Vec<Scope> {
         let mut scopes =
             vec![cluster.clone(), cluster.scope(if self.internal { "internal" } else { "external" })];
@@ -139,7 +144,7 @@ impl Family {
 
 impl ResponseStats {
     pub(crate) fn new(scope: Scope) -> Self {
-        Self { scope, by_status: Mutex::default(), time: OnceLock::new() }
+        Self { scope, by_status: Mutex::default(), time: Default::default() }
     }
 
     pub(crate) fn charge(&self, status: u16, family: Family) {
@@ -155,22 +160,15 @@ impl ResponseStats {
     }
 
     pub(crate) fn charge_time(&self, family: Family, elapsed: Duration) {
-        // Nearly every proxy has one origin of requests and no canaries, so one set of handles is kept.
         let register = || {
             let scopes = family.scopes(&self.scope);
             scopes.iter().map(|scope| scope.histogram("upstream_rq_time", Unit::Milliseconds)).collect()
         };
         #[expect(clippy::cast_precision_loss, reason = "exact up to 285,000 years")]
         let milliseconds = elapsed.as_millis() as f64;
-        let record = |histograms: &Vec<Histogram>| {
-            for histogram in histograms {
-                histogram.record(milliseconds);
-            }
-        };
-        if family.internal || family.canary {
-            record(&register());
-        } else {
-            record(self.time.get_or_init(register));
+        let histograms = self.time.get(family.index()).map(|family| family.get_or_init(register));
+        for histogram in histograms.into_iter().flatten() {
+            histogram.record(milliseconds);
         }
     }
 

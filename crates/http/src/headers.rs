@@ -276,11 +276,11 @@ pub(crate) fn edit_response(
     always_request_id: Option<HeaderValue>,
 ) {
     joined::in_response(headers);
-    let dropped = |name: &HeaderName| {
-        matches!(
-            name.as_str(),
-            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
-        )
+    let dropped = |name: &HeaderName| match name.as_str() {
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
+        // It says nothing in a response, and may not be there over HTTP/2 (RFC 9113, 8.2.2).
+        "te" => version == Version::HTTP_2,
+        _ => false,
     };
     if headers.keys().any(dropped) {
         retain(headers, |name, _| !dropped(name));

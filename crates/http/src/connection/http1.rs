@@ -127,6 +127,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
         loop {
             if !self.received.is_empty() {
                 match self.reader.take(&mut self.received, self.limits) {
+                    // Empty lines between requests begin none.
+                    Ok(None) if self.received.is_empty() => {}
                     Ok(None) => self.state.begin_head(),
                     Ok(Some(head)) => return Poll::Ready(Some(Ok(head))),
                     Err(refusal) => return Poll::Ready(Some(Err(refusal))),
@@ -304,6 +306,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
         if let (Some(stream), Some(since)) = (stream, self.blocked)
             && let Some((due, overdue)) = stream.give_up_at(since)
             && !stream.is_complete()
+            && !transfer.cut_off
             && Instant::now() >= due
         {
             stream.give_up(overdue);
@@ -356,6 +359,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
             let since = self.blocked;
             self.blocked = None;
             self.note_blocked(since.is_some(), None);
+            self.state.begin_tail();
         }
     }
 
@@ -366,6 +370,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
         }
         let has_request = self.upload.as_ref().is_none_or(Upload::has_ended);
         drop(stream);
+        self.state.end_tail();
         if self.closing || !has_request { After::Close } else { After::Next }
     }
 
@@ -447,7 +452,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
         self.blocked = blocked.then(Instant::now);
         let due = self.blocked.and_then(|since| match stream {
             Some(stream) => stream.give_up_at(since).map(|(due, _)| due),
-            None => Some(since + self.watch.stream_idle_timeout()?),
+            None => Some(since + self.watch.tail_timeout()?),
         });
         self.state.wait_for_client(due);
     }
@@ -476,6 +481,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Http1<'_, I> {
             return Poll::Ready(());
         }
         if !self.linger.has_begun() {
+            if self.received.is_empty() && !self.state.is_remote_closed() {
+                // A request that was sent before its client knew of the end must not reset the connection.
+                let _ = self.poll_read(cx, false);
+            }
             let shut_down = Pin::new(&mut self.io).poll_shutdown(cx);
             self.note_blocked(shut_down.is_pending(), None);
             if ready!(shut_down).is_err() {

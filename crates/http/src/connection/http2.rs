@@ -64,6 +64,7 @@ where
     let handshake = builder(&shared).handshake(Wire::new(io, ledger.clone()));
     let mut driver = Driver {
         codec: Codec::Handshake(handshake),
+        asked_to_end: false,
         streams: FuturesUnordered::new(),
         resets: Vec::new(),
         ledger,
@@ -95,6 +96,9 @@ fn builder(shared: &Shared) -> server::Builder {
         .initial_window_size(settings.initial_stream_window_size)
         .initial_connection_window_size(settings.initial_connection_window_size)
         .max_concurrent_streams(settings.max_concurrent_streams)
+        // Parts of a body may be on their way to each stream that was answered early; those of a stream that the codec
+        // has forgotten count as the client's errors.
+        .max_concurrent_reset_streams(settings.max_concurrent_streams.max(50) as usize)
         .max_header_list_size(u32::try_from(most_head_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(shared.buffer_limit);
     builder
@@ -107,6 +111,7 @@ enum Codec<I> {
 
 struct Driver<I, S: Service<Request>> {
     codec: Codec<I>,
+    asked_to_end: bool,
     streams: FuturesUnordered<Exchange<S::Future>>,
     /// Streams to be reset once the codec has had its turn.
     resets: Vec<Reset>,
@@ -147,7 +152,12 @@ where
         loop {
             match &mut self.codec {
                 Codec::Handshake(handshake) => match Pin::new(handshake).poll(cx) {
-                    Poll::Ready(Ok(connection)) => self.codec = Codec::Open(connection),
+                    Poll::Ready(Ok(mut connection)) => {
+                        if self.asked_to_end {
+                            connection.graceful_shutdown();
+                        }
+                        self.codec = Codec::Open(connection);
+                    }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => return Poll::Pending,
                 },
@@ -242,6 +252,7 @@ where
 
     /// Has the connection end after the streams that there are.
     fn ask_to_end(&mut self) {
+        self.asked_to_end = true;
         if let Codec::Open(connection) = &mut self.codec {
             connection.graceful_shutdown();
         }

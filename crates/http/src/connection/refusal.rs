@@ -99,7 +99,9 @@ pub(crate) fn of_unparsable(head: &[u8]) -> Refusal {
 /// Why a request with this head must not go on over HTTP/2. The codec counts 32 bytes more for each header, which Envoy
 /// does not, and no headers.
 pub(crate) fn of_http2_head(head: &http::request::Parts, most: usize, limit: usize) -> Option<Refusal> {
-    if head.headers.len() > most {
+    // Clients may send each cookie by itself (RFC 9113, 8.2.3); together they are one header.
+    let cookies = head.headers.get_all(header::COOKIE).iter().count();
+    if head.headers.len() - cookies.saturating_sub(1) > most {
         return Some(HTTP2_TOO_MANY);
     }
     let uri = &head.uri;

@@ -44,6 +44,10 @@ pub(crate) struct ConnectionState {
     ended_with_streams: AtomicBool,
     /// Whether bytes that the client sent may be left unread when the connection ends.
     unread: AtomicBool,
+    /// Whether the rest of a response whose stream has ended waits for the client.
+    tail: AtomicBool,
+    /// Whether health checks fail, so that the client should go elsewhere.
+    advised_to_end: AtomicBool,
 }
 
 impl ConnectionState {
@@ -62,6 +66,8 @@ impl ConnectionState {
             remote_closed: AtomicBool::new(false),
             ended_with_streams: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            tail: AtomicBool::new(false),
+            advised_to_end: AtomicBool::new(false),
         }
     }
 
@@ -96,7 +102,8 @@ impl ConnectionState {
 
     /// Notes until when the client must have taken something of what it was sent; `None`: it takes what it is given.
     pub(crate) fn wait_for_client(&self, due: Option<Instant>) {
-        self.write_due.store(due.map_or(u64::MAX, |due| self.ms(due)), Ordering::Relaxed);
+        // Not a part of a millisecond too early: who looks then would find that it is not due.
+        self.write_due.store(due.map_or(u64::MAX, |due| self.ms(due) + 1), Ordering::Relaxed);
     }
 
     /// When the client must have taken something of what it was sent, if it takes nothing.
@@ -105,6 +112,29 @@ impl ConnectionState {
             u64::MAX => None,
             ms => Some(self.moment(ms)),
         }
+    }
+
+    /// Notes that the rest of a response whose stream has ended waits for the client.
+    pub(crate) fn begin_tail(&self) {
+        self.tail.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that all of the response has been written.
+    pub(crate) fn end_tail(&self) {
+        if self.tail.load(Ordering::Relaxed) {
+            self.tail.store(false, Ordering::Relaxed);
+            self.idle_since.store(self.ms(Instant::now()), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that the connection is to end as health checks say, after what runs.
+    pub(crate) fn advise_to_end(&self) {
+        self.advised_to_end.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted.
+    pub(crate) fn is_advised_to_end(&self) -> bool {
+        self.advised_to_end.load(Ordering::Relaxed)
     }
 
     /// Notes that a head has begun and is not complete.
@@ -187,9 +217,11 @@ impl ConnectionState {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// How long the connection has had no stream at `now`, if it has none and no head has begun.
+    /// How long the connection has had no stream at `now`, if it has none, no head has begun, and all is written.
     pub(crate) fn idle_for(&self, now: Instant) -> Option<Duration> {
-        let idle = self.active_streams() == 0 && self.head_since.load(Ordering::Relaxed) == u64::MAX;
+        let idle = self.active_streams() == 0
+            && self.head_since.load(Ordering::Relaxed) == u64::MAX
+            && !self.tail.load(Ordering::Relaxed);
         idle.then(|| now.saturating_duration_since(self.idle_since()))
     }
 

@@ -191,6 +191,9 @@ impl Stream {
             info.close_downstream = true;
             http.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if !self.is_http1() && self.state.is_draining() {
+            self.state.advise_to_end();
+        }
         let headers = if self.logged.is_some() { http.headers().clone() } else { HeaderMap::new() };
         self.response = Some((status, headers));
         self.info = Some(info);

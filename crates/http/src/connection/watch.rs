@@ -83,9 +83,15 @@ impl<'a> Watch<'a> {
             self.draining_since = Some(Instant::now());
             self.timer = None;
         }
-        if self.http2 && self.asked.is_none() && self.has_had_its_requests() {
-            // HTTP/1 responses say it in a header.
-            return self.ask();
+        if self.http2 && self.asked.is_none() {
+            // HTTP/1 responses say both in a header.
+            if self.state.is_advised_to_end() {
+                self.state.stats().downstream_cx_drain_close.increment(1);
+                return self.ask();
+            }
+            if self.has_had_its_requests() {
+                return self.ask();
+            }
         }
         loop {
             let urgent = self.urgent_deadline();
@@ -112,9 +118,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// How long a client may take nothing of what it is sent.
-    pub(super) fn stream_idle_timeout(&self) -> Option<Duration> {
-        self.shared.stream_idle_timeout
+    /// How long a client may take nothing of the rest of a response whose stream has ended.
+    pub(super) fn tail_timeout(&self) -> Option<Duration> {
+        self.shared.stream_idle_timeout.or(self.shared.idle_timeout)
     }
 
     fn has_had_its_requests(&self) -> bool {
@@ -137,8 +143,12 @@ impl<'a> Watch<'a> {
             Some(self.end_deadline(now).unwrap_or(now + END_GRACE))
         } else {
             // While a request runs there is no deadline to meet, but one to look at again.
-            let so_far = self.state.idle_for(now).unwrap_or_default();
-            let idle = self.idle_timeout().map(|idle| now + idle.saturating_sub(so_far));
+            let idle = match (self.state.idle_for(now), self.draining_since) {
+                (None, Some(_)) => Some(now + DRAIN_GRACE),
+                (so_far, _) => {
+                    self.idle_timeout().map(|idle| now + idle.saturating_sub(so_far.unwrap_or_default()))
+                }
+            };
             let lifetime = self.shared.max_connection_duration.map(|max| self.state.created() + max);
             [idle, lifetime].into_iter().flatten().min()
         };

@@ -230,7 +230,7 @@ impl Shared {
     /// There is no route for CONNECT yet.
     fn refuse_connect(&self, request: Request) -> LocalReply {
         if request.info.protocol != Version::HTTP_2 {
-            self.cut_off();
+            self.cut_off(&request);
         }
         self.no_route(request).close()
     }
@@ -238,7 +238,7 @@ impl Shared {
     /// No route allows an upgrade yet. Envoy names the route that would have to.
     fn refuse_upgrade(&self, mut request: Request) -> LocalReply {
         self.stats.downstream_rq_ws_on_non_ws_route.increment(1);
-        self.cut_off();
+        self.cut_off(&request);
         let entry = self
             .routes
             .route(&request_head(&request), fastrand::u64(..))
@@ -250,10 +250,13 @@ impl Shared {
         LocalReply::new(request.info, StatusCode::FORBIDDEN, "upgrade_failed").close()
     }
 
-    /// Counts a request over HTTP/1 after which nobody knows what the client sends next: to Envoy it has not ended.
-    fn cut_off(&self) {
-        self.stats.downstream_rq_response_before_rq_complete.increment(1);
-        self.stats.downstream_rq_rx_reset.increment(1);
+    /// Counts a request over HTTP/1 after which nobody knows what the client sends next: to Envoy it has not ended. One
+    /// with a body has not ended anyhow.
+    fn cut_off(&self, request: &Request) {
+        if request.info.progress.is_none() {
+            self.stats.downstream_rq_response_before_rq_complete.increment(1);
+            self.stats.downstream_rq_rx_reset.increment(1);
+        }
     }
 
     fn no_route(&self, request: Request) -> LocalReply {

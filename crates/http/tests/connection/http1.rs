@@ -175,8 +175,9 @@ async fn a_response_that_is_not_as_long_as_announced_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn empty_lines_are_no_way_to_keep_a_connection() {
+async fn empty_lines_neither_begin_a_request_nor_keep_a_connection() {
     let config = HttpConnectionManager {
+        idle_timeout: Some(Duration::from_millis(300)),
         request_headers_timeout: Some(Duration::from_millis(100)),
         ..HttpConnectionManager::default()
     };
@@ -187,7 +188,45 @@ async fn empty_lines_are_no_way_to_keep_a_connection() {
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(10), sending).await.is_ok());
-    assert_eq!(client.counter("downstream_rq_header_timeout"), 1);
+    assert_eq!(client.rest().await, "");
+    assert_eq!(client.counter("downstream_cx_idle_timeout"), 1);
+    assert_eq!(client.counter("downstream_rq_total"), 0);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_response_is_not_cut_off_while_its_client_reads_it() {
+    let config =
+        HttpConnectionManager { delayed_close_timeout: Duration::ZERO, ..HttpConnectionManager::default() };
+    let mut client = connect_over(1 << 16, &config);
+    client.send("GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    client.drain.start();
+    let (mut read, mut bytes) = (0, vec![0; 1 << 16]);
+    loop {
+        tokio::time::sleep(Duration::from_millis(160)).await;
+        match client.io.read(&mut bytes).await.unwrap() {
+            0 => break,
+            more => read += more,
+        }
+    }
+    assert!(read > 3 << 20, "{read}");
+}
+
+#[tokio::test]
+async fn a_connection_that_drains_ends_soon_after_its_request_however_long_that_took() {
+    let mut client = connect_over(1 << 16, &HttpConnectionManager::default());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    client.send("GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    client.drain.start();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let started = std::time::Instant::now();
+    let (mut read, mut bytes) = (0, vec![0; 1 << 16]);
+    while let more @ 1.. = client.io.read(&mut bytes).await.unwrap() {
+        read += more;
+    }
+    assert!(read > 1000 << 16, "{read}");
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,10 +13,12 @@ use std::{
 
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use nuncio_config::model::{Http2Settings, HttpConnectionManager};
+use nuncio_config::model::{CodecType, Http2Settings, HttpConnectionManager};
 use tokio::io::AsyncWriteExt;
 
-use self::support::{Rude, collect, frame, get, head, polite, polite_with, post, request, soon};
+use self::support::{
+    PREFACE, Rude, collect, connect, frame, get, head, polite, polite_with, post, request, soon,
+};
 
 const END_HEADERS: u8 = 4;
 const ENDS: u8 = 5;
@@ -329,6 +331,61 @@ async fn a_draining_connection_says_so_and_ends_after_its_streams() {
     assert_eq!(collect(response).await.unwrap(), (StatusCode::OK, "5".into()));
     server.until(|server| server.gauge("http.test.downstream_cx_active") == 0).await;
     server.check_counters(&[("downstream_cx_drain_close", 1), ("downstream_rq_rx_reset", 0)]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_to_end_before_it_has_begun_says_so_then() {
+    let config = HttpConnectionManager { codec_type: CodecType::Http2, ..HttpConnectionManager::default() };
+    let (io, server) = connect(&config, 1 << 20);
+    let mut rude = Rude { io, server };
+    tokio::task::yield_now().await;
+    rude.server.drain.start();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    rude.io.write_all(PREFACE).await.unwrap();
+    rude.send(4, 0, 0, b"").await;
+    assert_eq!(rude.frame().await.unwrap().0, 7, "GOAWAY");
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_next_response_where_that_is_advised() {
+    let (mut client, server) = polite(&HttpConnectionManager::default()).await;
+    server.advice.set(true);
+    assert_eq!(get(&mut client, "/a").await.unwrap().1, "0");
+    // The client has no other stream, so it goes.
+    server.until(|server| server.gauge("http.test.downstream_cx_active") == 0).await;
+    server.check_counters(&[("downstream_cx_drain_close", 1)]);
+}
+
+#[tokio::test]
+async fn a_body_whose_length_was_told_ends_with_its_last_byte() {
+    for (length, body) in [("5", Some("hello")), ("0", None)] {
+        let mut rude = Rude::connect(&HttpConnectionManager::default()).await;
+        rude.send(1, END_HEADERS, 1, &post("/first", &[("content-length", length)])).await;
+        if let Some(body) = body {
+            // The stream's end would come in a frame of its own.
+            rude.send(0, 0, 1, body.as_bytes()).await;
+        }
+        rude.server.until(|server| server.log() == "/first 200 - -\n").await;
+        rude.server.check_counters(&[
+            ("downstream_rq_response_before_rq_complete", 0),
+            ("downstream_rq_rx_reset", 0),
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn cookies_count_as_one_header_however_they_are_sent() {
+    let config = HttpConnectionManager { max_headers_count: 10, ..HttpConnectionManager::default() };
+    let mut rude = Rude::connect(&config).await;
+    rude.send(1, ENDS, 1, &post("/a", &[("cookie", "a=b"); 30])).await;
+    rude.server.until(|server| server.log() == "/a 200 - -\n").await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_in_a_head_is_taken_out_of_a_response() {
+    let (mut client, _server) = polite(&HttpConnectionManager::default()).await;
+    let response = client.send_request(request(Method::GET, "/te"), true).unwrap().0;
+    assert!(!response.await.unwrap().headers().contains_key("te"));
 }
 
 #[tokio::test]

@@ -11,21 +11,22 @@ use std::{
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{Method, StatusCode, Version};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use nuncio_config::model::HttpConnectionManager;
 use nuncio_http::{
     AccessLog, ConnectionManager, HttpStats, LocalReply, access_log::Format, layers::headers::HeadersLayer,
 };
-use nuncio_service::{Body, BoxError, Connection, Drain, DrainHandle, LineSink, Request, Response};
+use nuncio_service::{Advice, Body, BoxError, Connection, Drain, DrainHandle, LineSink, Request, Response};
 use nuncio_stats::{Registry, Shard};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Answers by path: `/never` never, `/early` before the request's body, `/unread` keeps the body and never reads it,
+/// `/te` with a header that may not be, `/first` with the length of the first part of the body, which it drops then,
 /// `/empty` without a body, `/broken` with a body that breaks off, `/large` with 300,000 bytes, `/trailers` with the
 /// request's own, everything else with the length of the body that it read.
 #[derive(Clone)]
@@ -52,6 +53,18 @@ impl Service<Request> for Upstream {
                 }
                 "/early" => Body::full("early"),
                 "/empty" => Body::Empty,
+                "/te" => {
+                    let response = http::Response::builder().header("te", "gzip").body(Body::full("te"));
+                    return Ok(Response { http: response.unwrap(), info });
+                }
+                "/first" => {
+                    let mut body = body;
+                    let first = match body.is_end_stream() || body.size_hint().exact() == Some(0) {
+                        true => 0,
+                        false => body.frame().await.unwrap().unwrap().into_data().unwrap().len(),
+                    };
+                    Body::full(first.to_string())
+                }
                 "/broken" => {
                     Body::stream(Pieces(vec![Err("broken".into()), Ok(Frame::data("begun".into()))]))
                 }
@@ -92,6 +105,7 @@ impl http_body::Body for Pieces {
 pub(crate) struct Server {
     pub(crate) registry: Registry,
     pub(crate) drain: DrainHandle,
+    pub(crate) advice: Advice,
     log: Arc<Mutex<String>>,
 }
 
@@ -111,14 +125,15 @@ pub(crate) fn connect(config: &HttpConnectionManager, buffer: usize) -> (DuplexS
     let filters = HeadersLayer::new(config, Arc::clone(&stats)).layer(Upstream);
     let manager = ConnectionManager::new(config, 1 << 16, stats, access_log, filters);
     let (io, server) = tokio::io::duplex(buffer);
-    let (handle, drain) = Drain::new();
+    let advice = Advice::default();
+    let (handle, drain) = Drain::with_advice(advice.clone());
     let connection = Connection {
         remote_address: "127.0.0.1:5000".parse().unwrap(),
         local_address: "127.0.0.1:80".parse().unwrap(),
         tls: None,
     };
     tokio::spawn(async move { manager.serve(server, Arc::new(connection), drain).await });
-    (io, Server { registry, drain: handle, log })
+    (io, Server { registry, drain: handle, advice, log })
 }
 
 impl Server {

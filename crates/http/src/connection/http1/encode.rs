@@ -25,8 +25,9 @@ pub(super) fn response_head(
     status_line(out, status);
     let mut told = None;
     for (name, value) in headers {
-        if *name == header::CONTENT_LENGTH {
-            told = Some(value);
+        // HTTP/2 hosts may say it twice, in the same words.
+        if *name == header::CONTENT_LENGTH && told.replace(value).is_some() {
+            continue;
         }
         line(out, name.as_str(), value.as_bytes());
     }
@@ -166,6 +167,13 @@ mod tests {
             &[("a", "1"), ("content-length", "5"), ("b", "2"), ("a", "3")],
             (false, None, false),
             &format!("{ok}\na: 1\na: 3\ncontent-length: 5\nb: 2"),
+            Framing::Length(5),
+        );
+        check(
+            200,
+            &[("content-length", "5"), ("content-length", "5")],
+            (false, None, false),
+            &format!("{ok}\ncontent-length: 5"),
             Framing::Length(5),
         );
         check(

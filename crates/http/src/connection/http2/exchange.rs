@@ -131,7 +131,14 @@ impl StreamHandle {
                 None
             }
             Err(error) => {
-                tracing::debug!(%error, "response not sent");
+                // The codec refuses what the upstream has put into the head, or the stream is gone.
+                match self.respond.poll_reset(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(why) => self.lost(&why),
+                    Poll::Pending => {
+                        self.account.fail(&error.into());
+                        self.respond.send_reset(Reason::INTERNAL_ERROR);
+                    }
+                }
                 None
             }
         }

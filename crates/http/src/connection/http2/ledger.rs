@@ -117,8 +117,17 @@ impl Ledger {
 
     /// The codec has handed over a stream.
     pub(super) fn accept(&mut self, id: u32) {
-        if let Some(entry) = self.find(id) {
-            entry.accepted = true;
+        match self.streams.binary_search_by_key(&id, |entry| entry.id) {
+            Ok(index) => {
+                if let Some(entry) = self.streams.get_mut(index) {
+                    entry.accepted = true;
+                }
+            }
+            // There was no room for it while it waited.
+            Err(index) => {
+                let entry = Entry { id, accepted: true, reset_by_client: false, refused: None };
+                self.streams.insert(index, entry);
+            }
         }
     }
 

@@ -21,6 +21,9 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(incoming: RecvStream, progress: Arc<RequestProgress>, length: Option<u64>) -> Self {
+        if length == Some(0) {
+            progress.end();
+        }
         Self { incoming, progress, left: length }
     }
 }
@@ -41,7 +44,8 @@ impl http_body::Body for RequestBody {
                 let length = data.len() as u64;
                 this.progress.read(length);
                 this.left = this.left.map(|left| left.saturating_sub(length));
-                if this.incoming.is_end_stream() {
+                // Who knows the length asks for no more, while the stream's end may come in a frame of its own.
+                if this.left == Some(0) || this.incoming.is_end_stream() {
                     this.progress.end();
                 }
                 return Poll::Ready(Some(Ok(Frame::data(data))));
