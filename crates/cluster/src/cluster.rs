@@ -220,9 +220,9 @@ impl Cluster {
         }
     }
 
-    /// Counts a response to a client: `upstream_rq_<code>`, `_<n>xx`, `_completed`, for the cluster, for the origin of the request (`internal.` or `external.`), and, where the host says that it is a
-    /// canary, for those (`canary.`). To be called for the response that the client gets in the end, local replies on
-    /// behalf of the cluster included.
+    /// Counts a response to a client: `upstream_rq_<code>`, `_<n>xx`, `_completed`, for the cluster, for the origin of
+    /// the request (`internal.` or `external.`), and, where the host says that it is a canary, for those (`canary.`). To
+    /// be called for the response that the client gets in the end, local replies on behalf of the cluster included.
     pub fn charge_response(&self, status: StatusCode, internal_origin_request: bool, canary: bool) {
         let family = Family { internal: internal_origin_request, canary };
         self.worker.responses.charge(status.as_u16(), family);
