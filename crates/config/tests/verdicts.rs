@@ -1,0 +1,289 @@
+//! Small configurations that Envoy accepts or refuses, and what we say about them: see `fixtures/config/verdicts`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+use nuncio_config::{LoadOptions, Source, load};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    #[serde(default)]
+    wraps: BTreeMap<String, String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    wrap: Option<String>,
+    text: String,
+    #[serde(default)]
+    json: bool,
+    #[serde(default)]
+    allow_unknown: bool,
+    differs: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Accepts,
+    Refuses,
+}
+
+/// What is known about a case.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    envoy: Option<Verdict>,
+    nuncio: Verdict,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// A case with the text that both programs get.
+struct Prepared {
+    group: String,
+    text: String,
+    case: Case,
+}
+
+impl Prepared {
+    fn title(&self) -> String {
+        format!("{}: {}", self.group, self.case.name)
+    }
+
+    fn file_name(&self) -> &'static str {
+        if self.case.json { "f.json" } else { "f" }
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/config/verdicts")
+}
+
+fn tls_folder() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tls");
+    path.canonicalize().unwrap().display().to_string()
+}
+
+fn recorded_path(group: &str) -> PathBuf {
+    folder().join(format!("{group}.recorded.yaml"))
+}
+
+/// The names of all groups, in order.
+fn groups() -> BTreeSet<String> {
+    let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".yaml")?.to_owned()));
+    names.filter(|name| !name.ends_with(".recorded")).collect()
+}
+
+fn cases(group: &str) -> Vec<Prepared> {
+    let text = fs::read_to_string(folder().join(format!("{group}.yaml"))).unwrap();
+    let Group { wraps, cases } =
+        serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{group}.yaml: {error}"));
+    let mut seen = BTreeSet::new();
+    let prepare = |case: Case| {
+        assert!(seen.insert(case.name.clone()), "{group}.yaml has two cases with the name {:?}", case.name);
+        let wrap = case.wrap.as_ref().map(|name| {
+            wraps.get(name).unwrap_or_else(|| panic!("{group}.yaml: {}: no wrap {name:?}", case.name))
+        });
+        let text = wrap.map_or_else(|| case.text.clone(), |wrap| wrapped(wrap, &case.text));
+        Prepared { group: group.to_owned(), text: text.replace("%TLS%", &tls_folder()), case }
+    };
+    cases.into_iter().map(prepare).collect()
+}
+
+/// Puts a text in the place of `@@`, each line with the indentation that it has there.
+fn wrapped(wrap: &str, text: &str) -> String {
+    let mut whole = String::new();
+    for line in wrap.lines() {
+        match line.split_once("@@") {
+            Some((before, after)) => {
+                let indent = " ".repeat(before.chars().count());
+                for (index, inner) in text.trim_end().lines().enumerate() {
+                    whole += if index == 0 { before } else { "\n" };
+                    whole += if index == 0 || inner.is_empty() { "" } else { &indent };
+                    whole += inner;
+                }
+                whole += after;
+            }
+            None => whole += line,
+        }
+        whole.push('\n');
+    }
+    whole
+}
+
+/// What we say.
+fn nuncio(prepared: &Prepared) -> Record {
+    let options =
+        LoadOptions { allow_unknown_static_fields: prepared.case.allow_unknown, ..LoadOptions::default() };
+    let show = |text: String| text.replace(&tls_folder(), "%TLS%");
+    let loaded = load(&[Source::new(prepared.file_name(), &*prepared.text)], &options);
+    let (errors, warnings) = match loaded {
+        Ok(loaded) => (Vec::new(), loaded.warnings),
+        Err(errors) => {
+            (errors.errors().iter().map(ToString::to_string).collect(), errors.warnings().to_vec())
+        }
+    };
+    Record {
+        envoy: None,
+        nuncio: if errors.is_empty() { Verdict::Accepts } else { Verdict::Refuses },
+        errors: errors.into_iter().map(show).collect(),
+        warnings: warnings.iter().map(ToString::to_string).map(show).collect(),
+    }
+}
+
+/// What Envoy says of all cases.
+fn envoy(program: &str, all: &[Prepared]) -> Vec<Verdict> {
+    const AT_ONCE: usize = 4;
+    let scratch = Scratch::new();
+    let verdicts = Mutex::new(vec![None; all.len()]);
+    std::thread::scope(|scope| {
+        for first in 0..AT_ONCE {
+            let (scratch, verdicts) = (&scratch, &verdicts);
+            scope.spawn(move || {
+                for (index, prepared) in all.iter().enumerate().skip(first).step_by(AT_ONCE) {
+                    let verdict = ask_envoy(program, prepared, &scratch.path, index);
+                    verdicts.lock().unwrap()[index] = Some(verdict);
+                }
+            });
+        }
+    });
+    verdicts.into_inner().unwrap().into_iter().map(Option::unwrap).collect()
+}
+
+fn ask_envoy(program: &str, prepared: &Prepared, scratch: &Path, index: usize) -> Verdict {
+    let file = scratch.join(format!("{index}.{}", if prepared.case.json { "json" } else { "yaml" }));
+    fs::write(&file, &prepared.text).unwrap();
+    let mut command = Command::new(program);
+    // Each with a base id of its own, or they would wait for one another.
+    command.args(["--mode", "validate", "--use-dynamic-base-id", "--log-level", "off", "-c"]).arg(&file);
+    if prepared.case.allow_unknown {
+        command.arg("--allow-unknown-static-fields");
+    }
+    let output = command.output().unwrap();
+    if output.status.success() { Verdict::Accepts } else { Verdict::Refuses }
+}
+
+/// A folder that goes with its owner.
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("nuncio-verdicts-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self { path }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The first cell of every row in the list of differences.
+fn subjects() -> BTreeSet<String> {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ENVOY_COMPAT.md");
+    let text = fs::read_to_string(document).unwrap();
+    let cell = |line: &str| Some(line.strip_prefix("| ")?.split_once(" |")?.0.to_owned());
+    text.lines().filter_map(cell).collect()
+}
+
+fn recorded(group: &str) -> BTreeMap<String, Record> {
+    match fs::read_to_string(recorded_path(group)) {
+        Ok(text) => serde_yaml::from_str(&text).unwrap(),
+        Err(_) => BTreeMap::new(),
+    }
+}
+
+/// What is wrong with a case, given what is known about it.
+fn findings(
+    prepared: &Prepared,
+    is: &Record,
+    was: Option<&Record>,
+    subjects: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    let title = prepared.title();
+    let Some(was) = was else { return vec![format!("{title}: not recorded")] };
+    let Some(envoys) = is.envoy.or(was.envoy) else {
+        return vec![format!("{title}: Envoy's verdict is not recorded")];
+    };
+    if is.envoy.is_some_and(|verdict| Some(verdict) != was.envoy) {
+        findings.push(format!("{title}: Envoy {envoys:?}, recorded is {:?}", was.envoy));
+    }
+    if *is != (Record { envoy: is.envoy, ..was.clone() }) {
+        findings.push(format!("{title}: we say\n{is:#?}\nrecorded is\n{was:#?}\n{}", prepared.text));
+    }
+    match &prepared.case.differs {
+        None if is.nuncio != envoys => findings.push(format!(
+            "{title}: Envoy {envoys:?}, we {:?}: {:#?}\n{}",
+            is.nuncio, is.errors, prepared.text
+        )),
+        Some(reason) if is.nuncio == envoys => {
+            findings.push(format!("{title}: does not differ any more, as is said of {reason:?}"));
+        }
+        Some(reason) if !subjects.contains(reason) => {
+            findings.push(format!("{title}: docs/ENVOY_COMPAT.md has no row about {reason:?}"));
+        }
+        _ => {}
+    }
+    findings
+}
+
+#[test]
+fn every_verdict_is_envoys_or_explained() {
+    let recording = std::env::var_os("NUNCIO_RECORD").is_some();
+    let program = std::env::var("ENVOY_BIN").ok().filter(|path| !path.is_empty());
+    let subjects = subjects();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for group in groups() {
+        let all = cases(&group);
+        count += all.len();
+        let before = recorded(&group);
+        let mut now: Vec<Record> = all.iter().map(nuncio).collect();
+        if let Some(program) = &program {
+            for (record, verdict) in now.iter_mut().zip(envoy(program, &all)) {
+                record.envoy = Some(verdict);
+            }
+        }
+        let mut records: BTreeMap<String, Record> = BTreeMap::new();
+        for (prepared, mut is) in all.iter().zip(now) {
+            let was = before.get(&prepared.case.name);
+            if recording {
+                is.envoy = is.envoy.or(was.and_then(|was| was.envoy));
+                wrong.extend(findings(prepared, &is, Some(&is), &subjects));
+            } else {
+                wrong.extend(findings(prepared, &is, was, &subjects));
+            }
+            records.insert(prepared.case.name.clone(), is);
+        }
+        let stale = before.keys().filter(|name| !records.contains_key(*name));
+        if recording {
+            fs::write(recorded_path(&group), serde_yaml::to_string(&records).unwrap()).unwrap();
+        } else {
+            wrong.extend(stale.map(|name| format!("{group}: {name}: recorded, but no such case is there")));
+        }
+    }
+    println!(
+        "{count} cases{}",
+        if program.is_some() { "" } else { "; Envoy's verdicts are those on record" }
+    );
+    assert!(wrong.is_empty(), "{}\n{} of {count} cases", wrong.join("\n\n"), wrong.len());
+}
