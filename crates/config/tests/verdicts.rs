@@ -1,4 +1,5 @@
 //! Small configurations that Envoy accepts or refuses, and what we say about them: see `fixtures/config/verdicts`.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
