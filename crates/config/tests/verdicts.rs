@@ -9,8 +9,12 @@ use std::{
     sync::Mutex,
 };
 
-use nuncio_config::{LoadOptions, Source, load};
+use nuncio_config::{ErrorKind, LoadOptions, Source, load};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[path = "common/dump.rs"]
+mod dump;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,9 +32,13 @@ struct Case {
     text: String,
     #[serde(default)]
     json: bool,
+    /// The name of the file, where its ending matters.
+    file: Option<String>,
     #[serde(default)]
     allow_unknown: bool,
     differs: Option<String>,
+    /// A JSON pointer into the bootstrap, to the value to compare.
+    value: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -38,6 +46,15 @@ struct Case {
 enum Verdict {
     Accepts,
     Refuses,
+    /// We find no mistake, and refuse only because something is not supported. It is no other verdict than that of
+    /// an Envoy that accepts.
+    Unsupported,
+}
+
+impl Verdict {
+    fn agrees_with(self, envoys: Verdict) -> bool {
+        (self == Self::Refuses) == (envoys == Self::Refuses)
+    }
 }
 
 /// What is known about a case.
@@ -46,6 +63,9 @@ enum Verdict {
 struct Record {
     envoy: Option<Verdict>,
     nuncio: Verdict,
+    /// What both read, where the case names a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,8 +84,12 @@ impl Prepared {
         format!("{}: {}", self.group, self.case.name)
     }
 
-    fn file_name(&self) -> &'static str {
-        if self.case.json { "f.json" } else { "f" }
+    fn file_name(&self) -> &str {
+        match &self.case.file {
+            Some(name) => name,
+            None if self.case.json => "f.json",
+            None => "f",
+        }
     }
 }
 
@@ -132,22 +156,48 @@ fn nuncio(prepared: &Prepared) -> Record {
         LoadOptions { allow_unknown_static_fields: prepared.case.allow_unknown, ..LoadOptions::default() };
     let show = |text: String| text.replace(&tls_folder(), "%TLS%");
     let loaded = load(&[Source::new(prepared.file_name(), &*prepared.text)], &options);
+    let mut value = None;
     let (errors, warnings) = match loaded {
-        Ok(loaded) => (Vec::new(), loaded.warnings),
-        Err(errors) => {
-            (errors.errors().iter().map(ToString::to_string).collect(), errors.warnings().to_vec())
+        Ok(loaded) => {
+            value = named_value(prepared, &loaded.document.bootstrap_json());
+            (Vec::new(), loaded.warnings)
         }
+        Err(errors) => (errors.errors().to_vec(), errors.warnings().to_vec()),
+    };
+    let nuncio = match errors.as_slice() {
+        [] => Verdict::Accepts,
+        errors if errors.iter().all(|error| error.kind == ErrorKind::Unsupported) => Verdict::Unsupported,
+        _ => Verdict::Refuses,
     };
     Record {
         envoy: None,
-        nuncio: if errors.is_empty() { Verdict::Accepts } else { Verdict::Refuses },
-        errors: errors.into_iter().map(show).collect(),
+        nuncio,
+        value,
+        errors: errors.iter().map(ToString::to_string).map(show).collect(),
         warnings: warnings.iter().map(ToString::to_string).map(show).collect(),
     }
 }
 
-/// What Envoy says of all cases.
-fn envoy(program: &str, all: &[Prepared]) -> Vec<Verdict> {
+/// The value that a case names, in a bootstrap. What is not there is null.
+fn named_value(prepared: &Prepared, bootstrap: &Value) -> Option<Value> {
+    let pointer = prepared.case.value.as_ref()?;
+    Some(with_plain_numbers(bootstrap.pointer(pointer).unwrap_or(&Value::Null)))
+}
+
+/// `1` and `1.0` are one number, and are shown as one.
+fn with_plain_numbers(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or_else(|| value.clone(), Value::from),
+        Value::Array(items) => items.iter().map(with_plain_numbers).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.clone(), with_plain_numbers(value))).collect()
+        }
+        _ => value.clone(),
+    }
+}
+
+/// What Envoy says of all cases, with the values that they name.
+fn envoy(program: &str, all: &[Prepared]) -> Vec<(Verdict, Option<Value>)> {
     const AT_ONCE: usize = 4;
     let scratch = Scratch::new();
     let verdicts = Mutex::new(vec![None; all.len()]);
@@ -165,8 +215,9 @@ fn envoy(program: &str, all: &[Prepared]) -> Vec<Verdict> {
     verdicts.into_inner().unwrap().into_iter().map(Option::unwrap).collect()
 }
 
-fn ask_envoy(program: &str, prepared: &Prepared, scratch: &Path, index: usize) -> Verdict {
-    let file = scratch.join(format!("{index}.{}", if prepared.case.json { "json" } else { "yaml" }));
+fn ask_envoy(program: &str, prepared: &Prepared, scratch: &Path, index: usize) -> (Verdict, Option<Value>) {
+    let name = if prepared.file_name() == "f" { "f.yaml" } else { prepared.file_name() };
+    let file = scratch.join(format!("{index}-{name}"));
     fs::write(&file, &prepared.text).unwrap();
     let mut command = Command::new(program);
     // Each with a base id of its own, or they would wait for one another.
@@ -175,7 +226,13 @@ fn ask_envoy(program: &str, prepared: &Prepared, scratch: &Path, index: usize) -
         command.arg("--allow-unknown-static-fields");
     }
     let output = command.output().unwrap();
-    if output.status.success() { Verdict::Accepts } else { Verdict::Refuses }
+    if !output.status.success() {
+        return (Verdict::Refuses, None);
+    }
+    let value = prepared.case.value.as_ref().and_then(|_| {
+        named_value(prepared, &dump::bootstrap(program, &file, &scratch.join(format!("{index}.admin"))))
+    });
+    (Verdict::Accepts, value)
 }
 
 /// A folder that goes with its owner.
@@ -232,11 +289,11 @@ fn findings(
         findings.push(format!("{title}: we say\n{is:#?}\nrecorded is\n{was:#?}\n{}", prepared.text));
     }
     match &prepared.case.differs {
-        None if is.nuncio != envoys => findings.push(format!(
+        None if !is.nuncio.agrees_with(envoys) => findings.push(format!(
             "{title}: Envoy {envoys:?}, we {:?}: {:#?}\n{}",
             is.nuncio, is.errors, prepared.text
         )),
-        Some(reason) if is.nuncio == envoys => {
+        Some(reason) if is.nuncio.agrees_with(envoys) => {
             findings.push(format!("{title}: does not differ any more, as is said of {reason:?}"));
         }
         Some(reason) if !subjects.contains(reason) => {
@@ -260,8 +317,12 @@ fn every_verdict_is_envoys_or_explained() {
         let before = recorded(&group);
         let mut now: Vec<Record> = all.iter().map(nuncio).collect();
         if let Some(program) = &program {
-            for (record, verdict) in now.iter_mut().zip(envoy(program, &all)) {
+            for ((prepared, record), (verdict, value)) in all.iter().zip(&mut now).zip(envoy(program, &all)) {
                 record.envoy = Some(verdict);
+                if value.is_some() && record.value.is_some() && value != record.value {
+                    let title = prepared.title();
+                    wrong.push(format!("{title}: Envoy reads {value:?}, we {:?}", record.value));
+                }
             }
         }
         let mut records: BTreeMap<String, Record> = BTreeMap::new();
