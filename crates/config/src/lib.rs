@@ -26,6 +26,7 @@
 #![warn(missing_docs)]
 
 mod check;
+mod convert;
 mod document;
 mod error;
 mod known_names;
@@ -44,6 +45,7 @@ mod tree;
 mod v1;
 mod walker;
 
+pub use convert::{Converted, Format, convert};
 pub use document::Document;
 pub use error::{ConfigError, ConfigErrors, ErrorKind, Warning, WarningKind};
 pub use load::{Loaded, load, load_route_table, release_schema};

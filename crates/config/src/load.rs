@@ -196,7 +196,7 @@ fn merge(
     DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).ok()
 }
 
-fn root_place(source: &Arc<str>, mark: Mark) -> Place {
+pub(crate) fn root_place(source: &Arc<str>, mark: Mark) -> Place {
     Place { source: Arc::clone(source), line: mark.line, column: mark.column, path: Arc::from("") }
 }
 

@@ -13,33 +13,12 @@ use nuncio_config::{ErrorKind, LoadOptions, Source, load};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[path = "common/cases.rs"]
+mod cases;
 #[path = "common/dump.rs"]
 mod dump;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Group {
-    #[serde(default)]
-    wraps: BTreeMap<String, String>,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    wrap: Option<String>,
-    text: String,
-    #[serde(default)]
-    json: bool,
-    /// The name of the file, where its ending matters.
-    file: Option<String>,
-    #[serde(default)]
-    allow_unknown: bool,
-    differs: Option<String>,
-    /// A JSON pointer into the bootstrap, to the value to compare.
-    value: Option<String>,
-}
+use cases::{Prepared, cases, folder, groups, tls_folder};
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,82 +51,8 @@ struct Record {
     warnings: Vec<String>,
 }
 
-/// A case with the text that both programs get.
-struct Prepared {
-    group: String,
-    text: String,
-    case: Case,
-}
-
-impl Prepared {
-    fn title(&self) -> String {
-        format!("{}: {}", self.group, self.case.name)
-    }
-
-    fn file_name(&self) -> &str {
-        match &self.case.file {
-            Some(name) => name,
-            None if self.case.json => "f.json",
-            None => "f",
-        }
-    }
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/config/verdicts")
-}
-
-fn tls_folder() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tls");
-    path.canonicalize().unwrap().display().to_string()
-}
-
 fn recorded_path(group: &str) -> PathBuf {
     folder().join(format!("{group}.recorded.yaml"))
-}
-
-/// The names of all groups, in order.
-fn groups() -> BTreeSet<String> {
-    let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
-    let names = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".yaml")?.to_owned()));
-    names.filter(|name| !name.ends_with(".recorded")).collect()
-}
-
-fn cases(group: &str) -> Vec<Prepared> {
-    let text = fs::read_to_string(folder().join(format!("{group}.yaml"))).unwrap();
-    let Group { wraps, cases } =
-        serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{group}.yaml: {error}"));
-    let mut seen = BTreeSet::new();
-    let prepare = |case: Case| {
-        assert!(seen.insert(case.name.clone()), "{group}.yaml has two cases with the name {:?}", case.name);
-        let wrap = case.wrap.as_ref().map(|name| {
-            wraps.get(name).unwrap_or_else(|| panic!("{group}.yaml: {}: no wrap {name:?}", case.name))
-        });
-        let text = wrap.map_or_else(|| case.text.clone(), |wrap| wrapped(wrap, &case.text));
-        Prepared { group: group.to_owned(), text: text.replace("%TLS%", &tls_folder()), case }
-    };
-    cases.into_iter().map(prepare).collect()
-}
-
-/// Puts a text in the place of `@@`, each line with the indentation that it has there.
-fn wrapped(wrap: &str, text: &str) -> String {
-    let mut whole = String::new();
-    for line in wrap.lines() {
-        match line.split_once("@@") {
-            Some((before, after)) => {
-                let indent = " ".repeat(before.chars().count());
-                for (index, inner) in text.trim_end().lines().enumerate() {
-                    whole += if index == 0 { before } else { "\n" };
-                    whole += if index == 0 || inner.is_empty() { "" } else { &indent };
-                    whole += inner;
-                }
-                whole += after;
-            }
-            None => whole += line,
-        }
-        whole.push('\n');
-    }
-    whole
 }
 
 /// What we say.

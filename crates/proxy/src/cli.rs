@@ -3,6 +3,7 @@
 //! Every flag of Envoy 1.40 is known. One that cannot do anything here is accepted and says why, once, so that a
 //! start script written for Envoy runs unchanged; an unknown one is an error.
 
+mod config;
 mod generate;
 mod no_effect;
 mod report;
@@ -11,7 +12,10 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-pub use self::generate::Route;
+pub use self::{
+    config::{Command, Form, Tool},
+    generate::Route,
+};
 
 /// The version of Envoy whose API and behaviour are followed.
 pub const ENVOY_VERSION: &str = "1.40";
@@ -142,6 +146,8 @@ pub enum Mode {
 #[command(
     name = "front-proxy",
     version = VERSION,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     about = "A proxy before your services, configured as Envoy is",
     after_help = "Without a configuration: front-proxy --listen 0.0.0.0:8080 --route /users=users:8000 --route /=web:8000"
 )]
@@ -161,6 +167,10 @@ pub struct FrontProxy {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show the text as a heading")]
     pub generated: Generated,
+
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "clap would show the text as a heading")]
+    pub tool: Option<Tool>,
 }
 
 /// A proxy beside one application.
@@ -168,6 +178,8 @@ pub struct FrontProxy {
 #[command(
     name = "sidecar",
     version = VERSION,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     about = "A proxy beside your application, configured as Envoy is",
     after_help = "Without a configuration: sidecar --listen 0.0.0.0:8000 --app 127.0.0.1:8080 -- python3 app.py"
 )]
@@ -191,6 +203,10 @@ pub struct Sidecar {
     /// Start this application once the proxy runs, pass signals on to it, and end as it ends
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "clap would show the text as a heading")]
+    pub tool: Option<Tool>,
 }
 
 /// What goes with a configuration made from flags.
@@ -208,6 +224,8 @@ pub struct Generated {
 /// A command line, read.
 #[derive(Debug)]
 pub struct Invocation {
+    /// What to do in the place of running.
+    pub tool: Option<Tool>,
     /// The flags that both binaries have.
     pub common: Common,
     /// The configuration that `--listen` and its companions stand for.
@@ -227,9 +245,9 @@ impl Invocation {
     /// Where it cannot be understood, or asks for help or the version: let clap print it.
     pub fn front_proxy(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = FrontProxy::command().try_get_matches_from(args)?;
-        let FrontProxy { common, listen, route, generated } = FrontProxy::from_arg_matches(&matches)?;
+        let FrontProxy { common, listen, route, generated, tool } = FrontProxy::from_arg_matches(&matches)?;
         let text = listen.map(|listen| generate::front_proxy(listen, &route, generated.admin));
-        Ok(Self::new(&matches, common, text, &generated, Vec::new()))
+        Ok(Self { tool, ..Self::new(&matches, common, text, &generated, Vec::new()) })
     }
 
     /// Reads `sidecar`'s command line.
@@ -238,9 +256,9 @@ impl Invocation {
     /// As [`Invocation::front_proxy`].
     pub fn sidecar(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = Sidecar::command().try_get_matches_from(args)?;
-        let Sidecar { common, listen, app, generated, command } = Sidecar::from_arg_matches(&matches)?;
+        let Sidecar { common, listen, app, generated, command, tool } = Sidecar::from_arg_matches(&matches)?;
         let text = listen.zip(app).map(|(listen, app)| generate::sidecar(listen, &app, generated.admin));
-        Ok(Self::new(&matches, common, text, &generated, command))
+        Ok(Self { tool, ..Self::new(&matches, common, text, &generated, command) })
     }
 
     fn new(
@@ -251,7 +269,7 @@ impl Invocation {
         command: Vec<OsString>,
     ) -> Self {
         let no_effect = no_effect::given(matches);
-        Self { common, generated, print_config: options.print_config, command, no_effect }
+        Self { tool: None, common, generated, print_config: options.print_config, command, no_effect }
     }
 }
 

@@ -54,6 +54,9 @@ fn run(invocation: Result<Invocation, clap::Error>, crypto: Crypto) -> ExitCode 
 }
 
 fn invoke(invocation: &Invocation, crypto: Crypto, started: Instant) -> Result<u8, String> {
+    if let Some(tool) = &invocation.tool {
+        return tool.run();
+    }
     let common = &invocation.common;
     if common.hot_restart_version {
         println!("disabled");

@@ -1,0 +1,102 @@
+//! `front-proxy config` as its user meets it: what it prints, where, and its exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::{
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
+};
+
+use nuncio_test_support::Directory;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_front-proxy");
+
+struct Ended {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+fn run(arguments: &[&str], input: &str) -> Ended {
+    let mut child = Command::new(PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    Ended {
+        code: ended.status.code(),
+        output: String::from_utf8(ended.stdout).unwrap(),
+        errors: String::from_utf8(ended.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn convert_writes_the_canonical_form() {
+    let text = "admin: {address: {socketAddress: {address: 127.0.0.1, portValue: '0x10'}}}\n";
+    let yaml = "admin:\n  address:\n    socket_address:\n      address: 127.0.0.1\n      port_value: 16\n";
+    let json = "{\n  \"admin\": {\n    \"address\": {\n      \"socket_address\": {\n        \
+                \"address\": \"127.0.0.1\",\n        \"port_value\": 16\n      }\n    }\n  }\n}\n";
+    let directory = Directory::new();
+    let file = directory.write("envoy.yaml", text).display().to_string();
+    for (arguments, input, expected) in [
+        (vec!["config", "convert", &file], "", yaml),
+        (vec!["config", "convert", &file, "--format", "json"], "", json),
+        (vec!["config", "convert", "-", "--format", "yaml"], text, yaml),
+    ] {
+        let ended = run(&arguments, input);
+        assert_eq!((ended.code, &*ended.output, &*ended.errors), (Some(0), expected, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn convert_says_all_that_keeps_it_from_reading() {
+    let ended = run(&["config", "convert", "-"], "node: {idd: x}\nadmin: 7\n");
+    assert_eq!((ended.code, &*ended.output), (Some(1), ""));
+    assert_eq!(
+        ended.errors,
+        "(standard input):1:8: node: unknown field \"idd\" in envoy.config.core.v3.Node (did you mean \"id\"?)\n\
+         (standard input):2:8: admin: expected a map with the fields of envoy.config.bootstrap.v3.Admin, found the \
+         number 7\n\
+         2 errors; nothing was converted\n"
+    );
+    let ended = run(&["config", "convert", "/no/such/file"], "");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.errors.starts_with("error: cannot read /no/such/file: "), "{}", ended.errors);
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    for arguments in [
+        &["config"][..],
+        &["config", "convert"],
+        &["config", "convert", "a", "b"],
+        &["config", "convert", "a", "--format", "toml"],
+        &["config", "invert"],
+        &["-l", "info", "config", "convert", "-"],
+    ] {
+        let ended = run(arguments, "");
+        assert_eq!((ended.code, &*ended.output), (Some(2), ""), "{arguments:?}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let text = format!("node: {{id: {}}}", "x".repeat(1 << 20));
+    let mut child = Command::new(PROGRAM)
+        .args(["config", "convert", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let mut start = [0; 5];
+    child.stdout.take().unwrap().read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"node:");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), &*ended.stderr), (Some(0), &b""[..]));
+}

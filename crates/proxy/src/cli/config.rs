@@ -1,0 +1,114 @@
+//! `config`: what the binaries can do with a configuration besides running it.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::{Subcommand, ValueEnum};
+use nuncio_config::{ConfigErrors, Format, LoadOptions, Source, convert};
+
+/// What is done in the place of running.
+#[derive(Subcommand, Debug)]
+pub enum Tool {
+    /// Convert a configuration
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: Command,
+    },
+}
+
+/// What can be done with a configuration.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Write a configuration in its canonical v3 form to standard output
+    ///
+    /// Names are written in snake case, enum values in upper case, lists as lists, every extension with its full type;
+    /// what is at its default is left out, comments and aliases go. Fields that this proxy does not support stay. The
+    /// result means the same to Envoy, and to every version of it that knows the fields.
+    ///
+    /// Private keys and other secrets of the file stand in the result as they are.
+    Convert {
+        /// The file to convert, YAML or JSON; - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+
+        /// The form of the result
+        #[arg(long, value_enum, default_value_t = Form::Yaml)]
+        format: Form,
+    },
+}
+
+/// How a configuration is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}
+
+impl Tool {
+    /// Does it, and gives the exit code.
+    ///
+    /// # Errors
+    /// The sentence to print where it cannot be done.
+    pub fn run(&self) -> Result<u8, String> {
+        let Self::Config { command } = self;
+        let output = match command {
+            Command::Convert { file, format } => converted(file, *format)?,
+        };
+        print(&output)
+    }
+}
+
+fn converted(file: &Path, form: Form) -> Result<String, String> {
+    let format = match form {
+        Form::Yaml => Format::Yaml,
+        Form::Json => Format::Json,
+    };
+    let options = LoadOptions::default();
+    let source = source(file, options.limits.bytes)?;
+    let converted = convert(&source, format, &options).map_err(|errors| refusal(&errors))?;
+    for warning in &converted.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(converted.text)
+}
+
+fn refusal(errors: &ConfigErrors) -> String {
+    let mut text: String = errors.errors().iter().map(|error| format!("{error}\n")).collect();
+    text += &match errors.count() {
+        1 => "1 error; nothing was converted".to_owned(),
+        count => format!("{count} errors; nothing was converted"),
+    };
+    text
+}
+
+/// A file, or standard input, up to one byte more than may be read.
+fn source(file: &Path, most: usize) -> Result<Source, String> {
+    let most = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    let (name, read) = if file == Path::new("-") {
+        ("(standard input)".to_owned(), io::stdin().lock().take(most).read_to_end(&mut bytes))
+    } else {
+        let read = File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes));
+        (file.display().to_string(), read)
+    };
+    read.map_err(|error| format!("error: cannot read {name}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("error: {name} is not UTF-8 text"))?;
+    Ok(Source::new(name, text))
+}
+
+/// A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<u8, String> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("error: cannot write to standard output: {error}"))
+        }
+        _ => Ok(0),
+    }
+}
