@@ -28,7 +28,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_problem(f, &self.place, &self.message)
+        write!(f, "{}: {}", position(&self.place), sentence(&self.place, &self.message))
     }
 }
 
@@ -110,7 +110,7 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_problem(f, &self.place, &self.message)
+        write!(f, "{}: {}", position(&self.place), sentence(&self.place, &self.message))
     }
 }
 
@@ -210,16 +210,20 @@ fn is_within(outer: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || outer.is_empty() || rest.starts_with(['.', '[']))
 }
 
-fn write_problem(f: &mut fmt::Formatter<'_>, place: &Place, message: &str) -> fmt::Result {
-    f.write_str(&place.source)?;
-    if place.line > 0 {
-        write!(f, ":{}:{}", place.line, place.column)?;
-    }
-    if place.path.is_empty() {
-        write!(f, ": {message}")
-    } else {
-        write!(f, ": {}: {message}", shorten(&place.path))
-    }
+/// `file:line:column`, or the file alone for what stands in none.
+pub(crate) fn position(place: &Place) -> impl fmt::Display {
+    fmt::from_fn(move |f| match place.line {
+        0 => f.write_str(&place.source),
+        line => write!(f, "{}:{line}:{}", place.source, place.column),
+    })
+}
+
+/// The message after the path of the field, if there is one.
+pub(crate) fn sentence(place: &Place, message: &str) -> impl fmt::Display {
+    fmt::from_fn(move |f| match &*place.path {
+        "" => f.write_str(message),
+        path => write!(f, "{}: {message}", shorten(path)),
+    })
 }
 
 /// A path that would fill the line is shown by its end; line and column say where it is.

@@ -197,7 +197,7 @@ fn merge(
 }
 
 pub(crate) fn root_place(source: &Arc<str>, mark: Mark) -> Place {
-    Place { source: Arc::clone(source), line: mark.line, column: mark.column, path: Arc::from("") }
+    Place::at(source, mark, "")
 }
 
 /// Free-form data can be nested deeper than messages can be.

@@ -23,10 +23,12 @@ pub use self::{
     server::{Admin, Bootstrap, DnsResolver, Node, Runtime, RuntimeLayer},
 };
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
-/// Where in a configuration a value was written. Errors that are found after loading (a certificate that does not
-/// fit its key, an address in use) name it.
+use crate::{lines::Lines, tree::Mark};
+
+/// Where in a configuration a value was written: what an error's caret points at. Errors that are found after loading
+/// (a certificate that does not fit its key, an address in use) name it, too.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The name of the source, as the user gave it: a file's path, or `--config-yaml`.
@@ -35,14 +37,28 @@ pub struct Place {
     pub line: u32,
     /// The column in characters, from 1. Zero for a value that no file holds.
     pub column: u32,
+    /// How many characters of the line it takes: the width of a word, a number, a quoted string or a key. Zero where
+    /// only the start is known: a map or list that is written line by line, a string of several lines. At most 4095.
+    pub width: u32,
     /// The field's path, for instance `static_resources.clusters[0].connect_timeout`.
     pub path: Arc<str>,
 }
 
 impl Place {
+    pub(crate) fn at(source: &Arc<str>, mark: Mark, path: impl Into<Arc<str>>) -> Self {
+        let (line, column, width) = (mark.line(), mark.column(), mark.width());
+        Self { source: Arc::clone(source), line, column, width, path: path.into() }
+    }
+
     /// The place of a value that was made by the program and stands in no file.
     pub fn generated(path: &str) -> Self {
-        Self { source: Arc::from("(generated)"), line: 0, column: 0, path: Arc::from(path) }
+        Self { source: Arc::from("(generated)"), line: 0, column: 0, width: 0, path: Arc::from(path) }
+    }
+
+    /// The bytes of the place in the text of its source; empty where only the start is known. `None` if there is no
+    /// such line, as for a value that no file holds. Reads the text up to its end.
+    pub fn byte_range(&self, text: &str) -> Option<Range<usize>> {
+        Lines::new(text).span(self.line, self.column, self.width)
     }
 }
 

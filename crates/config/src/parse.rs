@@ -43,7 +43,7 @@ pub(crate) fn parse<'t>(text: &'t str, limits: &Limits) -> Result<Node<'t>, Pars
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
-            let mark = Mark { line: narrow(marker.line()), column: narrow(marker.col() + 1) };
+            let mark = Mark::new(marker.line(), marker.col() + 1, 0);
             match error.kind() {
                 granit_parser::ErrorKind::RecursionLimitExceeded => too_deep(mark, limits),
                 _ => ParseError::syntax(mark, format!("not valid YAML: {}", error.info())),
@@ -62,12 +62,11 @@ fn null() -> Scalar<'static> {
     Scalar { text: Cow::Borrowed(""), quoted: false }
 }
 
-fn narrow(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
+/// What goes on in the next line has no width.
 fn mark_of(span: &Span) -> Mark {
-    Mark { line: narrow(span.start.line()), column: narrow(span.start.col() + 1) }
+    let in_one_line = span.start.line() == span.end.line();
+    let width = if in_one_line { span.end.col().saturating_sub(span.start.col()) } else { 0 };
+    Mark::new(span.start.line(), span.start.col() + 1, width)
 }
 
 /// A collection whose end has not been seen.

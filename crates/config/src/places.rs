@@ -59,9 +59,7 @@ impl<'t> Places<'t> {
         }
         let path = Arc::from(path.to_string());
         match candidates.last().and_then(|found| Some((found, self.sources.get(found.source)?))) {
-            Some((found, (source, _))) => {
-                Place { source: Arc::clone(source), line: found.mark.line, column: found.mark.column, path }
-            }
+            Some((found, (source, _))) => Place::at(source, found.mark, path),
             None => Place { path, ..Place::generated("") },
         }
     }

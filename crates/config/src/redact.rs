@@ -26,6 +26,11 @@ pub(crate) fn is_sensitive(field: &FieldDescriptor) -> bool {
     SENSITIVE.contains(field.full_name())
 }
 
+/// Whether a text is an encoded private key or a part of one that says so, wherever it stands.
+pub(crate) fn looks_secret(text: &str) -> bool {
+    text.contains("PRIVATE KEY")
+}
+
 /// Replaces the secrets in a message, also in the payloads of `Any`.
 pub(crate) fn redact(message: &mut DynamicMessage) {
     redact_within(message, false);

@@ -1,16 +1,52 @@
 //! A parsed document in which every value knows where it was written.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, fmt, rc::Rc};
 
-/// A position in a source: line and column from 1, the column in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mark {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
-}
+/// Where something stands in a source: line and column from 1, the column in characters, and how many characters it
+/// is wide. Every value and every key has one, so it takes eight bytes: 26 bits each for line and column, enough for
+/// the largest text that is read by default, and 12 for the width. What is larger counts as the largest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark(u64);
 
 impl Mark {
-    pub(crate) const START: Mark = Mark { line: 1, column: 1 };
+    const WIDTH_BITS: u32 = 12;
+    const COLUMN_BITS: u32 = 26;
+    pub(crate) const START: Mark = Mark::new(1, 1, 0);
+
+    /// A width of 0 says that only the start is known.
+    pub(crate) const fn new(line: usize, column: usize, width: usize) -> Self {
+        const fn at_most(number: usize, bits: u32) -> u64 {
+            let most = (1 << bits) - 1;
+            if number as u64 > most { most } else { number as u64 }
+        }
+        let line = at_most(line, u64::BITS - Self::COLUMN_BITS - Self::WIDTH_BITS);
+        let column = at_most(column, Self::COLUMN_BITS);
+        let width = at_most(width, Self::WIDTH_BITS);
+        Self(line << (Self::COLUMN_BITS + Self::WIDTH_BITS) | column << Self::WIDTH_BITS | width)
+    }
+
+    pub(crate) fn line(self) -> u32 {
+        self.part(Self::COLUMN_BITS + Self::WIDTH_BITS, u64::BITS - Self::COLUMN_BITS - Self::WIDTH_BITS)
+    }
+
+    pub(crate) fn column(self) -> u32 {
+        self.part(Self::WIDTH_BITS, Self::COLUMN_BITS)
+    }
+
+    pub(crate) fn width(self) -> u32 {
+        self.part(0, Self::WIDTH_BITS)
+    }
+
+    fn part(self, shift: u32, bits: u32) -> u32 {
+        // Each part has fewer than 32 bits.
+        (self.0 >> shift & ((1 << bits) - 1)) as u32
+    }
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}+{}", self.line(), self.column(), self.width())
+    }
 }
 
 #[derive(Debug)]
@@ -187,6 +223,20 @@ mod tests {
         {
             check(text, Plain::Text);
         }
+    }
+
+    #[test]
+    fn a_mark_keeps_its_parts() {
+        #[track_caller]
+        fn check(given: [usize; 3], expected: [u32; 3]) {
+            let mark = Mark::new(given[0], given[1], given[2]);
+            assert_eq!([mark.line(), mark.column(), mark.width()], expected);
+        }
+        check([1, 2, 3], [1, 2, 3]);
+        check([1 << 25, 3 << 24, 4095], [1 << 25, 3 << 24, 4095]);
+        check([usize::MAX; 3], [(1 << 26) - 1, (1 << 26) - 1, 4095]);
+        assert!(Mark::new(2, 1, 0) > Mark::new(1, 9, 9), "marks are in the order of the text");
+        assert_eq!((size_of::<Mark>(), size_of::<Node<'_>>(), size_of::<Entry<'_>>()), (8, 40, 72));
     }
 
     #[test]

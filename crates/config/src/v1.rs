@@ -31,7 +31,7 @@ mod tests {
     fn check(text: &str, expected: Option<(u32, u32)>) {
         let limits = Limits::default();
         let found = detect(&parse(text, &limits).unwrap());
-        assert_eq!(found.map(|found| (found.mark.line, found.mark.column)), expected, "{text}");
+        assert_eq!(found.map(|found| (found.mark.line(), found.mark.column())), expected, "{text}");
     }
 
     #[test]

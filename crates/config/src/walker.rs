@@ -14,6 +14,7 @@ use crate::{
     known_names,
     model::Place,
     path::Path,
+    redact::{is_sensitive, looks_secret},
     source::LoadOptions,
     suggest::{closest, in_words},
     tree::{Entry, Mark, Node, Value as Written},
@@ -78,12 +79,7 @@ impl Walker<'_> {
     }
 
     fn place(&self, mark: Mark, path: &Path<'_>) -> Place {
-        Place {
-            source: Arc::clone(self.source),
-            line: mark.line,
-            column: mark.column,
-            path: Arc::from(path.to_string()),
-        }
+        Place::at(self.source, mark, path.to_string())
     }
 
     fn expected(&mut self, what: &str, node: &Node<'_>, path: &Path<'_>) {
@@ -91,11 +87,16 @@ impl Walker<'_> {
         self.unread(node.mark, path, format!("expected {what}, found {found}"));
     }
 
+    /// Whether the value that is being read is a secret or may hold one.
+    fn is_secret(&self) -> bool {
+        self.fields.iter().any(is_sensitive)
+    }
+
     /// What stands there, in words. Only says of what type it is where it may be a secret.
     fn describe(&self, node: &Node<'_>) -> String {
-        let secret = self.fields.iter().any(crate::redact::is_sensitive);
+        let secret = self.is_secret();
         match node.resolved() {
-            Written::Scalar(scalar) => scalar::describe(scalar, secret),
+            Written::Scalar(scalar) => scalar::describe(scalar, secret || looks_secret(&scalar.text)),
             Written::List(_) => "a list".to_owned(),
             _ => "a map".to_owned(),
         }
@@ -323,7 +324,13 @@ impl Walker<'_> {
         let names: Vec<FieldDescriptor> = descriptor.fields().collect();
         let meant = closest(&entry.key, names.iter().map(FieldDescriptor::name));
         let suggestion = in_words(meant);
-        let message = format!("unknown field {:?} in {}{suggestion}", entry.key, descriptor.full_name());
+        // A secret that stands beside its field by mistake reads as the name of another one.
+        let shown = if meant.is_none() && self.is_secret() {
+            "whose name is not shown".to_owned()
+        } else {
+            format!("{:?}", entry.key)
+        };
+        let message = format!("unknown field {shown} in {}{suggestion}", descriptor.full_name());
         let place = self.place(entry.mark, path);
         if self.options.allow_unknown_static_fields {
             self.issues.warning(place, WarningKind::Unknown, message);

@@ -17,7 +17,7 @@ fn show(node: &Node<'_>, out: &mut String) {
         Value::Map(entries) => {
             out.push('{');
             for entry in entries {
-                out.push_str(&format!("{}@{}:{}=", entry.key, entry.mark.line, entry.mark.column));
+                out.push_str(&format!("{}@{}:{}=", entry.key, entry.mark.line(), entry.mark.column()));
                 show(&entry.value, out);
                 out.push(' ');
             }
@@ -38,7 +38,7 @@ fn check(text: &str, expected: &str) {
 #[track_caller]
 fn check_error(text: &str, limits: &Limits, expected: &str) {
     let error = parse(text, limits).unwrap_err();
-    let shown = format!("{}:{}: {:?}: {}", error.mark.line, error.mark.column, error.kind, error.message);
+    let shown = format!("{}:{}: {:?}: {}", error.mark.line(), error.mark.column(), error.kind, error.message);
     assert_eq!(shown, expected, "{text:?}");
 }
 
@@ -81,4 +81,43 @@ fn limits_hold() {
     check_error("[1,2,3,4,5]", &limits, "1:10: Limit: more than 5 values");
     assert_eq!(parse("[[[[1]]]]", &limits).unwrap_err().kind, ErrorKind::Limit);
     assert_eq!(parse("a:\n b:\n  c:\n   d: 1", &limits).unwrap_err().kind, ErrorKind::Limit);
+}
+
+/// What the marks of a text cover, in the order of the text.
+#[track_caller]
+fn check_marks(text: &str, expected: &[&str]) {
+    fn collect(node: &Node<'_>, marks: &mut Vec<Mark>) {
+        marks.push(node.mark);
+        match node.resolved() {
+            Value::List(items) => items.iter().for_each(|item| collect(item, marks)),
+            Value::Map(entries) => {
+                for entry in entries {
+                    marks.push(entry.mark);
+                    collect(&entry.value, marks);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut marks = Vec::new();
+    collect(&parse(text, &Limits::default()).unwrap(), &mut marks);
+    let lines: Vec<&str> = text.lines().collect();
+    let covered: Vec<String> = marks
+        .iter()
+        .map(|mark| {
+            let line = lines.get(mark.line() as usize - 1).unwrap_or(&"");
+            line.chars().skip(mark.column() as usize - 1).take(mark.width() as usize).collect()
+        })
+        .collect();
+    assert_eq!(covered, expected, "{text:?}");
+}
+
+#[test]
+fn a_mark_covers_what_was_written() {
+    check_marks("a: bc", &["", "a", "bc"]);
+    check_marks("{\"a\": 'b c'} # d", &["{", "\"a\"", "'b c'"]);
+    check_marks("日: [本語, &x !!str y, *x]", &["", "日", "[", "本語", "y", "*x"]);
+    check_marks("- a:\n- b: ~", &["", "", "a", "", "", "b", "~"]);
+    // A value of several lines has a start only.
+    check_marks("a: |\n  b\nc: d\n  e\nf: \"g\n  h\"\n", &["", "a", "", "c", "", "f", ""]);
 }
