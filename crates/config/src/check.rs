@@ -30,7 +30,7 @@ pub(crate) fn check(
     issues: &mut Issues,
 ) {
     let mut checker =
-        Checker { places, options, issues, plans: HashMap::new(), reported: HashSet::new(), ignored: 0 };
+        Checker { places, options, issues, plans: HashMap::new(), reported: HashSet::new(), settled: 0 };
     checker.message(message, &Path::ROOT);
 }
 
@@ -41,8 +41,9 @@ struct Checker<'c> {
     plans: HashMap<String, Rc<Plan>>,
     /// Deprecated fields that were reported: once each is enough.
     reported: HashSet<String>,
-    /// How many fields without effect lead here: whether what is in them is supported does not matter.
-    ignored: usize,
+    /// How many fields or extensions lead here that have no effect or were refused: whether what is in them is
+    /// supported does not matter. Its rules hold all the same.
+    settled: usize,
 }
 
 /// What is to be checked in every message of one type.
@@ -57,6 +58,8 @@ struct FieldPlan {
     field: FieldDescriptor,
     rules: Option<Rules>,
     deprecated: bool,
+    /// Deprecated for so long that Envoy refuses it.
+    disallowed: bool,
     support: Support,
 }
 
@@ -82,8 +85,11 @@ impl FieldPlan {
         let options = field.options();
         let deprecated =
             options.get_field_by_name("deprecated").is_some_and(|value| value.as_bool() == Some(true));
+        let disallowed = nuncio_api::descriptors()
+            .get_extension_by_name("envoy.annotations.disallowed_by_default")
+            .is_some_and(|extension| options.get_extension(&extension).as_bool() == Some(true));
         let support = support::of_field(descriptor.full_name(), field.name());
-        Self { rules: Rules::of(&field), deprecated, support, field }
+        Self { rules: Rules::of(&field), deprecated, disallowed, support, field }
     }
 }
 
@@ -128,16 +134,15 @@ impl Checker<'_> {
             self.absent(plan, &at);
             return;
         }
-        if is_ours
-            && self.ignored == 0
-            && let Support::Unsupported | Support::Guard = plan.support
-        {
-            let guards = plan.support == Support::Guard;
+        let refused = self.settled == 0 && is_ours && plan.support.is_refused();
+        if refused {
             let message = format!("{:?} is not supported", field.name());
-            unsupported(self.issues, self.places, self.options, &at, guards, message);
-            return;
+            self.unsupported(plan.support, &at, message);
         }
-        if plan.deprecated && self.reported.insert(field.full_name().to_owned()) {
+        if plan.disallowed {
+            let message = format!("{:?} is deprecated, and Envoy refuses it by default", field.name());
+            self.rule(&at, message);
+        } else if plan.deprecated && !refused && self.reported.insert(field.full_name().to_owned()) {
             let warning = format!("{:?} is deprecated in Envoy's API", field.name());
             self.issues.warning(self.places.locate(&at), WarningKind::Deprecated, warning);
         }
@@ -148,10 +153,15 @@ impl Checker<'_> {
                 return;
             }
         }
-        let ignored = usize::from(matches!(plan.support, Support::NoEffect(_)));
-        self.ignored += ignored;
+        let settled = usize::from(refused || matches!(plan.support, Support::NoEffect(_)));
+        self.settled += settled;
         self.content(&value, &at);
-        self.ignored -= ignored;
+        self.settled -= settled;
+    }
+
+    fn unsupported(&mut self, support: Support, path: &Path<'_>, message: String) {
+        let guards = support == Support::Guard;
+        unsupported(self.issues, self.places, self.options, path, guards, message);
     }
 
     fn content(&mut self, value: &Value, at: &Path<'_>) {
@@ -214,15 +224,14 @@ impl Checker<'_> {
             return;
         };
         let name = payload.descriptor().full_name().to_owned();
-        match support::of_extension(&name) {
-            _ if self.ignored > 0 => self.message(&payload, path),
-            Support::Honoured | Support::NoEffect(_) => self.message(&payload, path),
-            refused => {
-                let guards = refused == Support::Guard;
-                let message = format!("the extension {name} is not supported");
-                unsupported(self.issues, self.places, self.options, path, guards, message);
-            }
+        let support = support::of_extension(&name);
+        let refused = self.settled == 0 && support.is_refused();
+        if refused {
+            self.unsupported(support, path, format!("the extension {name} is not supported"));
         }
+        self.settled += usize::from(refused);
+        self.message(&payload, path);
+        self.settled -= usize::from(refused);
     }
 }
 

@@ -20,6 +20,13 @@ pub enum Support {
     Guard,
 }
 
+impl Support {
+    /// Whether it is refused, by default or always.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Unsupported | Self::Guard)
+    }
+}
+
 /// The fields of one message that are not plainly unsupported.
 struct Entry {
     message: &'static str,

@@ -57,6 +57,21 @@ fn fields() {
     );
 }
 
+/// The rules hold in what is not supported, whether it is let through or not.
+#[test]
+fn mistakes_in_what_is_not_supported() {
+    let text = cluster("outlier_detection: {interval: 0s, max_ejection_percent: 101}");
+    let interval =
+        "f:4:35: static_resources.clusters[0].outlier_detection.interval: must be greater than 0s but is 0s";
+    let percent = "f:4:61: static_resources.clusters[0].outlier_detection.max_ejection_percent: must be at most 100 but is 101";
+    let refused =
+        "f:4:24: static_resources.clusters[0].outlier_detection: \"outlier_detection\" is not supported";
+    check_errors(&text, &[refused, interval, percent]);
+    check_errors_with(&text, &ALLOW, &[interval, percent]);
+    // What is in it is not listed as unsupported one by one.
+    check(&cluster("outlier_detection: {interval: 1s, max_ejection_percent: 100}"), &[refused]);
+}
+
 #[test]
 fn values() {
     check(
