@@ -69,6 +69,28 @@ fn convert_says_all_that_keeps_it_from_reading() {
 }
 
 #[test]
+fn explain_prints_what_is_known() {
+    let ended = run(&["config", "explain", "static_resources.clusters[0].connect_timeout"], "");
+    assert_eq!((ended.code, &*ended.errors), (Some(0), ""));
+    assert_eq!(
+        ended.output,
+        "envoy.config.cluster.v3.Cluster.connect_timeout\n  type      duration in seconds such as 1.5s\n  \
+         default   5s\n  rules     must be greater than 0s\n  support   honoured\n  \
+         also      may be written connectTimeout\n"
+    );
+    let ended = run(&["config", "explain", "Cluster.connect_timeot"], "");
+    assert_eq!((ended.code, &*ended.output), (Some(1), ""));
+    assert_eq!(
+        ended.errors,
+        "error: unknown field \"connect_timeot\" in envoy.config.cluster.v3.Cluster (did you mean \
+         \"connect_timeout\"?)\n"
+    );
+    let ended = run(&["config", "explain"], "");
+    assert_eq!((ended.code, &*ended.output), (Some(2), ""));
+    assert!(ended.errors.contains("\n    Cluster.connect_timeout\n"), "{}", ended.errors);
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_2() {
     for arguments in [
         &["config"][..],
@@ -76,6 +98,7 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["config", "convert", "a", "b"],
         &["config", "convert", "a", "--format", "toml"],
         &["config", "invert"],
+        &["config", "explain", "a", "b"],
         &["-l", "info", "config", "convert", "-"],
     ] {
         let ended = run(arguments, "");

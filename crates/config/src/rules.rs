@@ -15,6 +15,7 @@ use regex_automata::meta::Regex;
 mod kinds;
 #[cfg(test)]
 mod tests;
+mod words;
 
 /// The rules of one field, ready to be checked.
 pub(crate) struct Rules {

@@ -2,6 +2,7 @@
 //! configuration that sets it is refused: nothing is silently ignored.
 
 mod cluster;
+pub(crate) mod defaults;
 mod http;
 mod listener;
 mod server;
@@ -57,6 +58,34 @@ const fn guards(fields: &'static [&'static str]) -> Group {
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [server::ENTRIES, listener::ENTRIES, http::ENTRIES, cluster::ENTRIES].into_iter().flatten()
 }
+
+/// The full names of the messages whose fields stand in the tables.
+pub(crate) fn messages() -> impl Iterator<Item = &'static str> {
+    entries().map(|entry| entry.message)
+}
+
+/// The full names of the extensions that are honoured and can stand in the field with the full name `field`.
+pub(crate) fn extensions_in(field: &str) -> Vec<&'static str> {
+    let kind_of = |extension: &str| KINDS.iter().find(|(_, prefix)| extension.starts_with(prefix));
+    let fits = |extension: &&&str| match KINDS.iter().find(|(holder, _)| *holder == field) {
+        Some((_, prefix)) => extension.starts_with(prefix),
+        None => kind_of(extension).is_none(),
+    };
+    EXTENSIONS.iter().filter(fits).copied().collect()
+}
+
+/// Which fields hold which extensions, by the start of their names. All others can stand in a `TypedExtensionConfig`.
+const KINDS: &[(&str, &str)] = &[
+    ("envoy.config.accesslog.v3.AccessLog.typed_config", "envoy.extensions.access_loggers."),
+    ("envoy.config.cluster.v3.Cluster.typed_extension_protocol_options", "envoy.extensions.upstreams."),
+    ("envoy.config.core.v3.TransportSocket.typed_config", "envoy.extensions.transport_sockets."),
+    ("envoy.config.listener.v3.Filter.typed_config", "envoy.extensions.filters.network."),
+    ("envoy.config.listener.v3.ListenerFilter.typed_config", "envoy.extensions.filters.listener."),
+    (
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config",
+        "envoy.extensions.filters.http.",
+    ),
+];
 
 /// What becomes of the field `field` of the message with the full name `message`.
 pub fn of_field(message: &str, field: &str) -> Support {
@@ -135,6 +164,17 @@ mod tests {
             let pool = nuncio_api::descriptors();
             let mut messages = pool.all_messages();
             assert!(messages.any(|message| message.full_name().starts_with(prefix)), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn every_field_that_holds_extensions_is_in_the_api() {
+        for (field, prefix) in KINDS {
+            let (message, field) = field.rsplit_once('.').unwrap();
+            let descriptor = nuncio_api::descriptors().get_message_by_name(message).expect(message);
+            assert!(descriptor.get_field_by_name(field).is_some(), "{message}.{field}");
+            let pool = nuncio_api::descriptors();
+            assert!(pool.all_messages().any(|message| message.full_name().starts_with(prefix)), "{prefix}");
         }
     }
 

@@ -2,17 +2,32 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write as _},
+    io::{self, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
 };
 
 use clap::{Subcommand, ValueEnum};
-use nuncio_config::{ConfigErrors, Format, LoadOptions, Source, convert};
+use nuncio_config::{ConfigErrors, Format, LoadOptions, Source, convert, explain};
+
+const PATHS: &str = "\
+A path starts at the bootstrap. What stands in brackets is passed over, so a path can be taken from an error as it is:
+
+    static_resources.clusters[0].connect_timeout
+
+Or it starts at a message, by its full name or by the part after the package:
+
+    Cluster.connect_timeout
+    envoy.config.cluster.v3.CircuitBreakers.Thresholds
+
+Behind a typed_config stands the name of the extension's message. It can be left out where one supported extension \
+alone has the field that follows:
+
+    FilterChain.filters.typed_config.HttpConnectionManager.stat_prefix";
 
 /// What is done in the place of running.
 #[derive(Subcommand, Debug)]
 pub enum Tool {
-    /// Convert a configuration
+    /// Convert configurations, and look up what may stand in them
     Config {
         /// What to do
         #[command(subcommand)]
@@ -39,6 +54,14 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Form::Yaml)]
         format: Form,
     },
+
+    /// Say what is known about a field or message: type, default, rules, and whether it is supported
+    #[command(arg_required_else_help = true, after_help = PATHS)]
+    Explain {
+        /// The path of a field or the name of a message
+        #[arg(value_name = "FIELD.PATH")]
+        path: String,
+    },
 }
 
 /// How a configuration is written.
@@ -59,6 +82,10 @@ impl Tool {
         let Self::Config { command } = self;
         let output = match command {
             Command::Convert { file, format } => converted(file, *format)?,
+            Command::Explain { path } => {
+                let explanation = explain(path).map_err(|error| format!("error: {error}"))?;
+                explanation.to_text(io::stdout().is_terminal())
+            }
         };
         print(&output)
     }
