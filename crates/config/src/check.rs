@@ -60,6 +60,8 @@ struct FieldPlan {
     deprecated: bool,
     /// Deprecated for so long that Envoy refuses it.
     disallowed: bool,
+    /// It takes a length of time.
+    is_duration: bool,
     support: Support,
 }
 
@@ -89,7 +91,9 @@ impl FieldPlan {
             .get_extension_by_name("envoy.annotations.disallowed_by_default")
             .is_some_and(|extension| options.get_extension(&extension).as_bool() == Some(true));
         let support = support::of_field(descriptor.full_name(), field.name());
-        Self { rules: Rules::of(&field), deprecated, disallowed, support, field }
+        let is_duration = descriptor.package_name().starts_with("envoy.")
+            && field.kind().as_message().is_some_and(|kind| kind.full_name() == "google.protobuf.Duration");
+        Self { rules: Rules::of(&field), deprecated, disallowed, is_duration, support, field }
     }
 }
 
@@ -153,6 +157,9 @@ impl Checker<'_> {
                 return;
             }
         }
+        if let (true, Value::Message(duration)) = (plan.is_duration, &*value) {
+            self.duration(duration, &at);
+        }
         let settled = usize::from(refused || matches!(plan.support, Support::NoEffect(_)));
         self.settled += settled;
         self.content(&value, &at);
@@ -162,6 +169,26 @@ impl Checker<'_> {
     fn unsupported(&mut self, support: Support, path: &Path<'_>, message: String) {
         let guards = support == Support::Guard;
         unsupported(self.issues, self.places, self.options, path, guards, message);
+    }
+
+    /// Envoy refuses a duration of more than 292 years or less than none as soon as it uses it.
+    fn duration(&mut self, duration: &DynamicMessage, at: &Path<'_>) {
+        const MOST_SECONDS: i64 = 9_223_372_035;
+        let number = |name| {
+            duration.get_field_by_name(name).and_then(|value| match *value {
+                Value::I64(number) => Some(number),
+                Value::I32(number) => Some(number.into()),
+                _ => None,
+            })
+        };
+        let (Some(seconds), Some(nanos)) = (number("seconds"), number("nanos")) else { return };
+        if seconds < 0 || nanos < 0 {
+            self.rule(at, "must not be negative".to_owned());
+        } else if nanos > 999_999_999 {
+            self.rule(at, format!("must have less than 1000000000 nanos but has {nanos}"));
+        } else if seconds > MOST_SECONDS {
+            self.rule(at, format!("must be at most {MOST_SECONDS}s (292 years) but is {seconds}s"));
+        }
     }
 
     fn content(&mut self, value: &Value, at: &Path<'_>) {

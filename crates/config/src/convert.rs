@@ -15,7 +15,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use crate::{
     error::{ConfigErrors, ErrorKind, Issues, Warning},
     load::{BOOTSTRAP, root_place},
-    parse::parse,
+    parse::parse_source,
     path::Path,
     source::{LoadOptions, Source},
     v1,
@@ -100,7 +100,7 @@ fn write(
     issues: &mut Issues,
     notes: &mut Notes,
 ) -> Option<String> {
-    let tree = match parse(&source.text, &options.limits) {
+    let tree = match parse_source(source, &options.limits) {
         Ok(tree) => tree,
         Err(error) => {
             issues.error(root_place(name, error.mark), error.kind, error.message);

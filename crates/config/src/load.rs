@@ -13,7 +13,7 @@ use crate::{
     error::{ConfigErrors, ErrorKind, Issues, Warning},
     lower,
     model::{self, Place},
-    parse::parse,
+    parse::parse_source,
     path::Path,
     places::Places,
     source::{LoadOptions, Source},
@@ -149,7 +149,7 @@ fn read<'t>(
     let descriptor = nuncio_api::descriptors().get_message_by_name(message_type)?;
     let mut trees: Vec<(Arc<str>, Node<'t>)> = Vec::with_capacity(sources.len());
     for (source, name) in sources.iter().zip(names) {
-        match parse(&source.text, &options.limits) {
+        match parse_source(source, &options.limits) {
             Ok(tree) => trees.push((Arc::clone(name), tree)),
             Err(error) => issues.error(root_place(name, error.mark), error.kind, error.message),
         }

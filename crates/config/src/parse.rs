@@ -1,4 +1,4 @@
-//! YAML and JSON text to a [`Node`] tree. JSON is read as the subset of YAML that it is.
+//! YAML and JSON text to a [`Node`] tree.
 
 use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
@@ -6,9 +6,11 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::{
     error::ErrorKind,
-    source::Limits,
-    tree::{Entry, Mark, Node, Scalar, Value},
+    source::{Limits, Source},
+    tree::{Entry, Mark, Node, Scalar, Value, is_null},
 };
+
+mod json;
 
 /// Why a text could not be parsed.
 #[derive(Debug)]
@@ -28,12 +30,38 @@ impl ParseError {
     }
 }
 
-/// Parses one document. An empty text gives a null scalar.
-pub(crate) fn parse<'t>(text: &'t str, limits: &Limits) -> Result<Node<'t>, ParseError> {
+/// Parses a source: as JSON where its name ends so, otherwise as YAML, of which JSON is a part.
+pub(crate) fn parse_source<'t>(source: &'t Source, limits: &Limits) -> Result<Node<'t>, ParseError> {
+    let Source { name, text } = source;
+    if let Some(ending) = [".pb", ".pb_text"].iter().find(|ending| name.ends_with(**ending)) {
+        let message =
+            format!("a file that ends in {ending} holds a protobuf message, which is not supported");
+        return Err(ParseError { mark: Mark::START, kind: ErrorKind::Unsupported, message });
+    }
+    if is_json(name) {
+        check_size(text, limits)?;
+        json::parse(text, limits)
+    } else {
+        parse(text, limits)
+    }
+}
+
+/// Whether a source with this name is JSON.
+pub(crate) fn is_json(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("json"))
+}
+
+fn check_size(text: &str, limits: &Limits) -> Result<(), ParseError> {
     if text.len() > limits.bytes {
         let message = format!("the text has {} bytes; at most {} are read", text.len(), limits.bytes);
         return Err(ParseError::limit(Mark::START, message));
     }
+    Ok(())
+}
+
+/// Parses one YAML document. An empty text gives a null scalar.
+pub(crate) fn parse<'t>(text: &'t str, limits: &Limits) -> Result<Node<'t>, ParseError> {
+    check_size(text, limits)?;
     let options = granit_parser::options! {
         emit_comments: false,
         block_nesting_limit: limits.depth,
@@ -111,7 +139,11 @@ impl<'t> Builder<'t, '_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(mark)?;
-                let quoted = style != ScalarStyle::Plain || tag.as_deref().is_some_and(is_non_specific);
+                // As in Envoy a tag takes the meaning of quotes away, and a value with a tag is not null.
+                let quoted = match tag.as_deref() {
+                    None => style != ScalarStyle::Plain,
+                    Some(tag) => is_non_specific(tag) || is_null(&text),
+                };
                 let ignored = tag.as_deref().is_some_and(is_ignore);
                 let node = Node { mark, value: Value::Scalar(Scalar { text, quoted }) };
                 self.complete(node, anchor, 0, ignored)

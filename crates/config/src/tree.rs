@@ -143,7 +143,7 @@ impl Scalar<'_> {
             return None;
         }
         let text = &*self.text;
-        if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+        if is_null(text) {
             return Some(Plain::Null);
         }
         Some(match boolean(text) {
@@ -151,6 +151,11 @@ impl Scalar<'_> {
             None => integer(text).map_or(Plain::Text, Plain::Int),
         })
     }
+}
+
+/// Whether a scalar without quotes and without a tag says that there is nothing.
+pub(crate) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 /// The YAML 1.1 words, in lower case, upper case, or with a capital first letter.

@@ -13,6 +13,7 @@ use crate::{
     error::{ErrorKind, Issues, WarningKind},
     known_names,
     model::Place,
+    parse::is_json,
     path::Path,
     redact::{is_sensitive, looks_secret},
     source::LoadOptions,
@@ -35,7 +36,7 @@ pub(crate) fn walk(
     options: &LoadOptions<'_>,
     issues: &mut Issues,
 ) -> DynamicMessage {
-    let json = source.ends_with(".json");
+    let json = is_json(source);
     let mut walker = Walker {
         source,
         options,
@@ -146,7 +147,7 @@ impl Walker<'_> {
 
     fn scalar(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
         let read = match node.scalar() {
-            Some(scalar) => scalar::read(kind, scalar),
+            Some(scalar) => scalar::read(kind, scalar, self.json),
             None => Err(scalar::Mismatch::plain(scalar::expectation(kind))),
         };
         match read {
@@ -323,7 +324,11 @@ impl Walker<'_> {
     fn unknown_field(&mut self, descriptor: &MessageDescriptor, entry: &Entry<'_>, path: &Path<'_>) {
         let names: Vec<FieldDescriptor> = descriptor.fields().collect();
         let meant = closest(&entry.key, names.iter().map(FieldDescriptor::name));
-        let suggestion = in_words(meant);
+        let suggestion = if entry.key == "<<" {
+            " (merge keys are not applied; write the fields out)".to_owned()
+        } else {
+            in_words(meant)
+        };
         // A secret that stands beside its field by mistake reads as the name of another one.
         let shown = if meant.is_none() && self.is_secret() {
             "whose name is not shown".to_owned()

@@ -71,7 +71,7 @@ fn values_of_the_wrong_type() {
     let check = |fields: &str, expected: &str| check_errors(&cluster(fields), &[&expected.replace("AT", at)]);
     check(
         "connect_timeout: 5",
-        "f:4:22: AT.connect_timeout: expected a duration in seconds such as 1.5s, found the number 5",
+        "f:4:22: AT.connect_timeout: expected a duration in seconds such as 1.5s, found the number 5 (did you mean \"5s\"?)",
     );
     check("respect_dns_ttl: 1", "f:4:22: AT.respect_dns_ttl: expected true or false, found the number 1");
     check("alt_stat_name: yes", "f:4:20: AT.alt_stat_name: expected a string, found true (put it in quotes)");
@@ -101,7 +101,8 @@ fn values_of_the_wrong_type() {
     );
     check(
         "<<: {respect_dns_ttl: true}",
-        "f:4:5: AT: unknown field \"<<\" in envoy.config.cluster.v3.Cluster",
+        "f:4:5: AT: unknown field \"<<\" in envoy.config.cluster.v3.Cluster (merge keys are not applied; write the fields \
+         out)",
     );
 }
 

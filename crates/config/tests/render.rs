@@ -38,7 +38,7 @@ fn the_line_and_a_caret_under_the_place() {
     check(
         &cluster("connect_timeout: 5 # seconds"),
         "f:4:22: static_resources.clusters[0].connect_timeout: expected a duration in seconds such as 1.5s, found \
-         the number 5\n  |\n4 |     connect_timeout: 5 # seconds\n  |                      ^\n",
+         the number 5 (did you mean \"5s\"?)\n  |\n4 |     connect_timeout: 5 # seconds\n  |                      ^\n",
     );
     // The start of a map, of a list, and of a value of several lines.
     check(

@@ -83,10 +83,10 @@ fn nuncio(prepared: &Prepared) -> Record {
     }
 }
 
-/// The value that a case names, in a bootstrap. What is not there is null.
+/// The value that a case names, in a bootstrap.
 fn named_value(prepared: &Prepared, bootstrap: &Value) -> Option<Value> {
     let pointer = prepared.case.value.as_ref()?;
-    Some(with_plain_numbers(bootstrap.pointer(pointer).unwrap_or(&Value::Null)))
+    Some(bootstrap.pointer(pointer).map_or_else(|| "(unset)".into(), with_plain_numbers))
 }
 
 /// `1` and `1.0` are one number, and are shown as one.

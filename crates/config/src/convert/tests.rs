@@ -8,7 +8,9 @@ use super::*;
 /// compared themselves, because in the bytes of an `Any` a zero that was given differs from one that was not.
 fn meaning(name: &str, text: &str) -> serde_json::Value {
     let options = LoadOptions::default();
-    let tree = parse(text, &options.limits).unwrap_or_else(|error| panic!("{}\n{text}", error.message));
+    let source = Source::new(name, text);
+    let tree =
+        parse_source(&source, &options.limits).unwrap_or_else(|error| panic!("{}\n{text}", error.message));
     let descriptor = nuncio_api::descriptors().get_message_by_name(BOOTSTRAP).unwrap();
     let mut issues = Issues::default();
     let message = walk(&descriptor, None, &tree, &Arc::from(name), &options, &mut issues);

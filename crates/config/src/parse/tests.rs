@@ -121,3 +121,62 @@ fn a_mark_covers_what_was_written() {
     // A value of several lines has a start only.
     check_marks("a: |\n  b\nc: d\n  e\nf: \"g\n  h\"\n", &["", "a", "", "c", "", "f", ""]);
 }
+
+#[track_caller]
+fn check_json(text: &str, expected: &str) {
+    let limits = Limits { depth: 4, nodes: 9, ..Limits::default() };
+    let mut shown = String::new();
+    match parse_source(&Source::new("f.JSON", text), &limits) {
+        Ok(tree) => show(&tree, &mut shown),
+        Err(error) => {
+            shown = format!("{}:{}: {}", error.mark.line(), error.mark.column(), error.message);
+        }
+    }
+    assert_eq!(shown, expected, "{text:?}");
+}
+
+#[test]
+fn json() {
+    check_json("{\"a\": [1, -2.5e+3, true, null], \"b\":\t{}}", "{a@1:2=[1 -2.5e+3 true null ] b@1:33={} }");
+    // What Envoy lets pass.
+    check_json("{a_1: ['x\\'y',],}", "{a_1@1:2=[\"x'y\" ] }");
+    check_json("[\"a\nb\"]", "[\"a\\nb\" ]");
+    check_json(
+        r#"["\\\/\"\b\f\n\r\tA\u00e9\ud83d\ude00\U0001f600"]"#,
+        "[\"\\\\/\\\"\\u{8}\\u{c}\\n\\r\\tAé😀😀\" ]",
+    );
+    check_json("", "1:1: not valid JSON: expected a value, found the end of the text");
+    check_json("\u{feff}{}", "1:1: not valid JSON: expected a value, found a byte order mark");
+    check_json("{} x", "1:4: not valid JSON: expected the end of the text, found 'x'");
+    check_json(
+        "{\n // x\n}",
+        "2:2: not valid JSON: expected a key in quotes, found '/'; JSON has no comments",
+    );
+    check_json("{\"a\" 1}", "1:6: not valid JSON: expected ':', found '1'");
+    check_json("{\"a\": 1 \"b\": 2}", "1:9: not valid JSON: expected ',' or '}', found '\"'");
+    check_json("[1 2]", "1:4: not valid JSON: expected ',' or ']', found '2'");
+    check_json("[,]", "1:2: not valid JSON: expected a value, found ','");
+    check_json("[a]", "1:2: not valid JSON: expected a value, found \"a\"; a string stands in quotes");
+    check_json("[True]", "1:2: not valid JSON: expected a value, found \"True\"; a string stands in quotes");
+    check_json("[\"a]", "1:2: not valid JSON: this string has no end");
+    for number in ["01", "1.", "-", "0x1", "1e", "1_0", "-.5"] {
+        check_json(&format!("[{number}]"), &format!("1:2: not valid JSON: {number:?} is not a number"));
+    }
+    for escape in ["x41", "0", "ud83d", "ude00", "ud83d\\u0041", "u12", "U00110000"] {
+        check_json(
+            &format!("[\"{}\\{escape}\"]", "é"),
+            "1:4: not valid JSON: this escape stands for no character",
+        );
+    }
+    check_json("[[[[[]]]]]", "1:5: nested more than 4 levels deep");
+    check_json("[1,2,3,4,5,6,7,8,9]", "1:18: more than 9 values");
+}
+
+#[test]
+fn files_of_other_formats_are_refused_by_their_endings() {
+    let error = parse_source(&Source::new("a.pb_text", "node {}"), &Limits::default()).unwrap_err();
+    assert_eq!(
+        error.message,
+        "a file that ends in .pb_text holds a protobuf message, which is not supported"
+    );
+}

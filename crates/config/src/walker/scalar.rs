@@ -28,7 +28,8 @@ pub(super) fn expectation(kind: &Kind) -> String {
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => "a 64-bit signed integer".to_owned(),
         Kind::Uint32 | Kind::Fixed32 => "a 32-bit unsigned integer".to_owned(),
         Kind::Uint64 | Kind::Fixed64 => "a 64-bit unsigned integer".to_owned(),
-        Kind::Float | Kind::Double => "a number".to_owned(),
+        Kind::Float => "a number that fits 32 bits".to_owned(),
+        Kind::Double => "a number".to_owned(),
         Kind::String => "a string".to_owned(),
         Kind::Bytes => "base64-encoded bytes".to_owned(),
         Kind::Enum(descriptor) => enum_expectation(descriptor),
@@ -57,6 +58,7 @@ pub(super) fn describe(scalar: &Scalar<'_>, secret: bool) -> String {
         _ if secret => "a value that is not shown".to_owned(),
         Some(Plain::Bool(value)) => value.to_string(),
         Some(Plain::Int(_)) => format!("the number {}", scalar.text),
+        Some(Plain::Text) if decimal(&scalar.text).is_some() => format!("the number {}", scalar.text),
         _ if scalar.text.chars().count() > SHOWN => {
             let start: String = scalar.text.chars().take(SHOWN).collect();
             format!("the string {:?}", start + "…")
@@ -65,7 +67,8 @@ pub(super) fn describe(scalar: &Scalar<'_>, secret: bool) -> String {
     }
 }
 
-pub(super) fn read(kind: &Kind, scalar: &Scalar<'_>) -> Result<Value, Mismatch> {
+/// Reads a scalar as a value of the kind. In JSON a number is never a string.
+pub(super) fn read(kind: &Kind, scalar: &Scalar<'_>, json: bool) -> Result<Value, Mismatch> {
     let mismatch = || Mismatch::plain(expectation(kind));
     let value = match kind {
         Kind::Bool => boolean(scalar).map(Value::Bool),
@@ -81,10 +84,13 @@ pub(super) fn read(kind: &Kind, scalar: &Scalar<'_>) -> Result<Value, Mismatch> 
         Kind::Uint64 | Kind::Fixed64 => {
             integer(scalar).and_then(|value| value.try_into().ok()).map(Value::U64)
         }
-        Kind::Float => double(scalar).map(|value| Value::F32(value as f32)),
+        Kind::Float => float(scalar).map(Value::F32),
         Kind::Double => double(scalar).map(Value::F64),
-        Kind::String => return string(scalar).map(Value::String),
-        Kind::Bytes => bytes(scalar).map(|bytes| Value::Bytes(bytes.into())),
+        Kind::String => return string(scalar, json).map(Value::String),
+        Kind::Bytes => {
+            let bytes = string(scalar, json).ok().and_then(|text| base64(&text));
+            bytes.map(|bytes| Value::Bytes(bytes.into()))
+        }
         Kind::Enum(descriptor) => return enumerator(descriptor, scalar),
         Kind::Message(_) => None,
     };
@@ -133,9 +139,25 @@ pub(super) fn double(scalar: &Scalar<'_>) -> Option<f64> {
             "NaN" => Some(f64::NAN),
             "Infinity" => Some(f64::INFINITY),
             "-Infinity" => Some(f64::NEG_INFINITY),
+            // In quotes Envoy lets blanks pass, and hexadecimal integers.
+            text if scalar.quoted => {
+                let text = text.trim_ascii();
+                let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+                match hex.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+                    Some(hex) => u64::from_str_radix(hex, 16).ok().map(|value| value as f64),
+                    None => decimal(text),
+                }
+            }
             text => decimal(text),
         },
     }
+}
+
+/// A number that is in the range of a float, or infinite because it was written so.
+fn float(scalar: &Scalar<'_>) -> Option<f32> {
+    let value = double(scalar)?;
+    let float = value as f32;
+    (float.is_finite() || !value.is_finite()).then_some(float)
 }
 
 /// Rust also reads words such as `inf`, which no configuration means as a number.
@@ -146,8 +168,11 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 /// A plain number that fits 32 bits, or a boolean, is no string; Envoy hands larger numbers on as strings.
-fn string(scalar: &Scalar<'_>) -> Result<String, Mismatch> {
+fn string(scalar: &Scalar<'_>, json: bool) -> Result<String, Mismatch> {
     match scalar.plain() {
+        Some(_) if json => {
+            Err(Mismatch { expected: "a string".to_owned(), hint: " (put it in quotes)".to_owned() })
+        }
         Some(Plain::Int(value)) if i32::try_from(value).is_err() => Ok(value.to_string()),
         Some(Plain::Bool(_) | Plain::Int(_)) => {
             Err(Mismatch { expected: "a string".to_owned(), hint: " (put it in quotes)".to_owned() })
@@ -157,11 +182,16 @@ fn string(scalar: &Scalar<'_>) -> Result<String, Mismatch> {
     }
 }
 
-/// Standard or URL-safe base64, with or without padding.
-fn bytes(scalar: &Scalar<'_>) -> Option<Vec<u8>> {
-    let text = string(scalar).ok()?;
+/// Standard or URL-safe base64, padded or not. Bits after the last byte are passed over.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
     let standard: String = text
-        .trim_end_matches('=')
         .chars()
         .map(|letter| match letter {
             '-' => '+',
@@ -169,7 +199,9 @@ fn bytes(scalar: &Scalar<'_>) -> Option<Vec<u8>> {
             other => other,
         })
         .collect();
-    base64::engine::general_purpose::STANDARD_NO_PAD.decode(standard).ok()
+    // Some padding but not enough is no padding at all.
+    let is_whole = !text.ends_with('=') || text.len().is_multiple_of(4);
+    ENGINE.decode(standard).ok().filter(|_| is_whole)
 }
 
 /// A name in any case, or a number.

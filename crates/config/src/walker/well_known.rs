@@ -5,6 +5,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use super::{Fields, Walker, scalar};
 use crate::{
     path::Path,
+    suggest::in_words,
     tree::{Node, Plain, Value as Written},
 };
 
@@ -23,9 +24,7 @@ impl Walker<'_> {
             "Struct" => self.structure(descriptor, node, path),
             "Value" => self.dynamic_value(descriptor, node, path),
             "ListValue" => self.list_value(descriptor, node, path),
-            "Duration" | "Timestamp" | "FieldMask" if node.entries().is_none() => {
-                self.read_text(descriptor, node, path)
-            }
+            "Duration" | "Timestamp" if node.entries().is_none() => self.read_text(descriptor, node, path),
             name if name.ends_with("Value") && node.entries().is_none() => {
                 let field = descriptor.get_field_by_name("value")?;
                 let value = self.scalar(&field.kind(), node, path)?;
@@ -64,21 +63,21 @@ impl Walker<'_> {
                     .map(|(seconds, nanos)| seconds_and_nanos(descriptor, seconds, nanos));
                 ("a duration in seconds such as 1.5s", read)
             }
-            "Timestamp" => {
-                let read = text.and_then(|text| text.parse::<prost_types::Timestamp>().ok());
-                let read = read.map(|time| seconds_and_nanos(descriptor, time.seconds, time.nanos));
-                ("a time such as 2006-01-02T15:04:05Z", read)
-            }
             _ => {
-                let paths = text.map(|text| {
-                    let paths = text.split(',').filter(|path| !path.is_empty());
-                    Value::List(paths.map(|path| Value::String(snake_case(path))).collect())
-                });
-                ("field names separated by commas", paths.map(|paths| with(descriptor, [("paths", paths)])))
+                let read = text
+                    .and_then(timestamp)
+                    .map(|(seconds, nanos)| seconds_and_nanos(descriptor, seconds, nanos));
+                ("a time such as 2006-01-02T15:04:05Z", read)
             }
         };
         if read.is_none() {
-            self.expected(expected, node, path);
+            let found = self.describe(node);
+            let meant = node
+                .scalar()
+                .filter(|_| descriptor.name() == "Duration")
+                .and_then(|scalar| meant(&scalar.text));
+            let hint = in_words(meant.as_deref());
+            self.unread(node.mark, path, format!("expected {expected}, found {found}{hint}"));
         }
         read
     }
@@ -191,14 +190,73 @@ fn duration(text: &str) -> Option<(i64, i32)> {
     Some(if negative { (-seconds, -nanos) } else { (seconds, nanos) })
 }
 
-/// The elements of a field mask are written in camel case and kept in snake case.
-fn snake_case(path: &str) -> String {
-    let mut snake = String::with_capacity(path.len());
-    for letter in path.chars() {
-        if letter.is_ascii_uppercase() {
-            snake.push('_');
+/// The duration that somebody meant who left the unit out or used another one.
+fn meant(text: &str) -> Option<String> {
+    let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    let number = text.strip_suffix(unit)?;
+    let value = number.parse::<f64>().ok().filter(|_| number.len() <= 9)?;
+    Some(match unit.trim() {
+        "" | "s" | "S" | "sec" => format!("{value}s"),
+        "ms" => format!("{}s", value / 1e3),
+        "m" | "min" => format!("{}s", value * 60.0),
+        "h" => format!("{}s", value * 3600.0),
+        _ => return None,
+    })
+}
+
+/// RFC 3339 with capital letters: a day, a time with at most nine digits of a fraction, and `Z` or an offset.
+fn timestamp(text: &str) -> Option<(i64, i32)> {
+    let (day, time) = text.split_once('T')?;
+    let (time, offset) = match time.strip_suffix('Z') {
+        Some(time) => (time, 0),
+        None => {
+            let at = time.rfind(['+', '-'])?;
+            let (time, offset) = time.split_at_checked(at)?;
+            let (sign, offset) = offset.split_at_checked(1)?;
+            let [hours, minutes] = numbers(offset, ':', [2, 2])?;
+            let offset = (hours * 60 + minutes) * 60;
+            (time, if sign == "+" { offset } else { -offset })
         }
-        snake.push(letter.to_ascii_lowercase());
+    };
+    let (time, fraction) = match time.split_once('.') {
+        Some((time, fraction)) if !fraction.is_empty() => (time, fraction),
+        Some(_) => return None,
+        None => (time, ""),
+    };
+    let is_digits = fraction.len() <= 9 && fraction.bytes().all(|digit| digit.is_ascii_digit());
+    let nanos = format!("{fraction:0<9}").parse::<i32>().ok().filter(|_| is_digits)?;
+    let [year, month, day] = numbers(day, '-', [4, 2, 2])?;
+    let [hours, minutes, seconds] = numbers(time, ':', [2, 2, 2])?;
+    let is_time = hours < 24 && minutes < 60 && seconds <= 60;
+    let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i64::from(is_leap_year),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_day = year > 0 && (1..=12).contains(&month) && (1..=days).contains(&day);
+    (is_time && is_day).then(|| {
+        let seconds = (hours * 60 + minutes) * 60 + seconds - offset;
+        (days_since_1970(year, month, day) * 86_400 + seconds, nanos)
+    })
+}
+
+/// Numbers with fixed counts of digits.
+fn numbers<const N: usize>(text: &str, between: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(between);
+    let mut numbers = [0; N];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next()?;
+        let fits = part.len() == digits && part.bytes().all(|digit| digit.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| fits)?;
     }
-    snake
+    parts.next().is_none().then_some(numbers)
+}
+
+/// In the Gregorian calendar, of a year from 1 on.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    // Counted from March, the leap day is the last day of its year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
