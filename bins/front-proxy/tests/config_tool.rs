@@ -91,6 +91,17 @@ fn explain_prints_what_is_known() {
 }
 
 #[test]
+fn schema_is_a_schema() {
+    let ended = run(&["config", "schema"], "");
+    assert_eq!((ended.code, &*ended.errors), (Some(0), ""));
+    let start = "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \
+                 \"title\": \"Nuncio's configuration\",\n";
+    assert!(ended.output.starts_with(start), "{}", ended.output);
+    let schema: serde_json::Value = serde_json::from_str(&ended.output).unwrap();
+    assert_eq!(schema["$ref"], "#/$defs/envoy.config.bootstrap.v3.Bootstrap");
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_2() {
     for arguments in [
         &["config"][..],
@@ -99,6 +110,7 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["config", "convert", "a", "--format", "toml"],
         &["config", "invert"],
         &["config", "explain", "a", "b"],
+        &["config", "schema", "a"],
         &["-l", "info", "config", "convert", "-"],
     ] {
         let ended = run(arguments, "");

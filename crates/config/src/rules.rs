@@ -67,6 +67,11 @@ impl Rules {
             }
     }
 
+    /// The rules as they stand in the API.
+    pub(crate) fn of_api(&self) -> &FieldRules {
+        &self.rules
+    }
+
     /// Whether what is in the field is not checked at all.
     pub(crate) fn skips_content(&self) -> bool {
         self.rules.message.as_ref().is_some_and(|message| message.skip())

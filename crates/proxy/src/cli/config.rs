@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Subcommand, ValueEnum};
-use nuncio_config::{ConfigErrors, Format, LoadOptions, Source, convert, explain};
+use nuncio_config::{ConfigErrors, Format, LoadOptions, Source, convert, explain, schema};
 
 const PATHS: &str = "\
 A path starts at the bootstrap. What stands in brackets is passed over, so a path can be taken from an error as it is:
@@ -55,6 +55,13 @@ pub enum Command {
         format: Form,
     },
 
+    /// Write a JSON Schema (2020-12) of the supported configuration to standard output
+    ///
+    /// For editors: with the YAML language server, a file whose first line is
+    /// "# yaml-language-server: $schema=nuncio.schema.json" is checked while it is written. Fields that are not supported
+    /// are not in the schema.
+    Schema,
+
     /// Say what is known about a field or message: type, default, rules, and whether it is supported
     #[command(arg_required_else_help = true, after_help = PATHS)]
     Explain {
@@ -82,6 +89,10 @@ impl Tool {
         let Self::Config { command } = self;
         let output = match command {
             Command::Convert { file, format } => converted(file, *format)?,
+            Command::Schema => {
+                let schema = serde_json::to_string_pretty(&schema());
+                schema.map_err(|error| format!("error: {error}"))? + "\n"
+            }
             Command::Explain { path } => {
                 let explanation = explain(path).map_err(|error| format!("error: {error}"))?;
                 explanation.to_text(io::stdout().is_terminal())
