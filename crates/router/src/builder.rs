@@ -60,6 +60,8 @@ impl RouteTableBuilder {
     pub fn build(self) -> Result<RouteTable, BuildErrors> {
         let mut errors = Vec::new();
         let (domains, taken) = Domains::new(&self.virtual_hosts, self.ignore_port_in_host_matching);
+        // They come in the order of the virtual hosts.
+        let mut taken = taken.into_iter().peekable();
         for (at, virtual_host) in self.virtual_hosts.iter().enumerate() {
             let mut report = |place, kind| errors.push(BuildError { virtual_host: at, place, kind });
             if virtual_host.name().is_empty() {
@@ -73,8 +75,8 @@ impl RouteTableBuilder {
                     report(Place::Domain(domain_at), BuildErrorKind::ControlCharacter { field: "domains" });
                 }
             }
-            for taken in taken.iter().filter(|taken| taken.virtual_host == at) {
-                report(Place::Domain(taken.domain), duplicate(&self.virtual_hosts, *taken));
+            while let Some(taken) = taken.next_if(|taken| taken.virtual_host == at) {
+                report(Place::Domain(taken.domain), duplicate(&self.virtual_hosts, taken));
             }
             for (route_at, route) in virtual_host.routes().iter().enumerate() {
                 self.check_route(route, |kind| report(Place::Route(route_at), kind));
