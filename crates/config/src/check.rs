@@ -108,6 +108,9 @@ impl Checker<'_> {
     }
 
     fn rule(&mut self, path: &Path<'_>, message: String) {
+        if self.issues.is_full() {
+            return self.issues.omit();
+        }
         self.issues.later_error(self.places.locate(path), ErrorKind::Rule, message);
     }
 
@@ -272,10 +275,11 @@ pub(crate) fn unsupported(
     guards: bool,
     message: String,
 ) {
-    let place = places.locate(path);
     if options.allow_unsupported && !guards {
-        issues.warning(place, WarningKind::Unsupported, message);
+        issues.warning(places.locate(path), WarningKind::Unsupported, message);
+    } else if issues.is_full() {
+        issues.omit();
     } else {
-        issues.later_error(place, ErrorKind::Unsupported, message);
+        issues.later_error(places.locate(path), ErrorKind::Unsupported, message);
     }
 }

@@ -2,11 +2,18 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::model::Place;
+use crate::{model::Place, suggest::closest};
 
 /// How many errors and how many warnings are kept. The rest is only counted, so that a hostile file cannot fill the
 /// memory with complaints about itself.
 const KEPT: usize = 1000;
+
+/// How many words are compared in search of those that were meant. A typical file has a hundred names; in one with
+/// ten thousand, and as many mistakes, the first mistakes get a suggestion.
+const COMPARED: usize = 1_000_000;
+
+/// Bytes of one message. What was written is repeated in it, and may be long.
+const LONGEST_MESSAGE: usize = 2000;
 
 /// One mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +81,8 @@ impl ConfigErrors {
         &self.warnings
     }
 
-    /// How many errors there are, with those beyond the first 1000 that were counted but not kept.
+    /// How many errors there are, with those beyond the first 1000 that were counted but not kept. Loading ends at the
+    /// next opportunity once there are that many, so there may be more.
     pub fn count(&self) -> usize {
         self.errors.len() + self.omitted
     }
@@ -134,17 +142,41 @@ pub(crate) struct Issues {
     errors: Vec<ConfigError>,
     warnings: Vec<Warning>,
     omitted: usize,
+    compared: usize,
     /// The paths of values that could not be read. What later phases find there is only an echo.
     unread: Vec<Arc<str>>,
 }
 
 impl Issues {
     pub(crate) fn error(&mut self, place: Place, kind: ErrorKind, message: impl Into<String>) {
-        if self.errors.len() >= KEPT {
-            self.omitted += 1;
+        if self.is_full() {
+            self.omit();
             return;
         }
-        self.errors.push(ConfigError { place, kind, message: message.into() });
+        self.errors.push(ConfigError { place, kind, message: shortened(message.into()) });
+    }
+
+    /// Whether further errors are only counted, so that it is not worth finding out where they are.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.len() >= KEPT
+    }
+
+    /// Counts an error that is not kept.
+    pub(crate) fn omit(&mut self) {
+        self.omitted += 1;
+    }
+
+    /// The candidate that was meant instead of `found`. `None` also when so much has been compared that it would take
+    /// long.
+    pub(crate) fn closest<'c>(
+        &mut self,
+        found: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        if self.is_full() || self.compared >= COMPARED {
+            return None;
+        }
+        closest(found, candidates.into_iter().inspect(|_| self.compared += 1))
     }
 
     /// Records that the value at `path` was dropped because of an error.
@@ -157,6 +189,10 @@ impl Issues {
     /// An error of a later phase, unless it only echoes an earlier one: the value that it is about or a part of it
     /// could not be read, or the value has broken a rule already.
     pub(crate) fn later_error(&mut self, place: Place, kind: ErrorKind, message: impl Into<String>) {
+        if self.is_full() {
+            self.omit();
+            return;
+        }
         let unread = |unread: &Arc<str>| is_within(unread, &place.path) || is_within(&place.path, unread);
         let same = |error: &ConfigError| {
             error.place.path == place.path && kind == ErrorKind::Semantic && error.kind != ErrorKind::Unknown
@@ -173,7 +209,7 @@ impl Issues {
 
     pub(crate) fn warning(&mut self, place: Place, kind: WarningKind, message: impl Into<String>) {
         if self.warnings.len() < KEPT {
-            self.warnings.push(Warning { place, kind, message: message.into() });
+            self.warnings.push(Warning { place, kind, message: shortened(message.into()) });
         }
     }
 
@@ -201,6 +237,19 @@ impl Issues {
         self.warnings.sort_by_key(|warning| order(&warning.place));
         self.errors.sort_by_key(|error| order(&error.place));
         ConfigErrors { errors: self.errors, warnings: self.warnings, omitted: self.omitted }
+    }
+}
+
+/// A message without its middle if it is very long: who is to blame stands at its start, and why at its end.
+fn shortened(message: String) -> String {
+    if message.len() <= LONGEST_MESSAGE {
+        return message;
+    }
+    let start = message.floor_char_boundary(LONGEST_MESSAGE / 2);
+    let end = message.ceil_char_boundary(message.len() - LONGEST_MESSAGE / 2);
+    match (message.get(..start), message.get(end..)) {
+        (Some(start), Some(end)) => format!("{start} … {end}"),
+        _ => message,
     }
 }
 

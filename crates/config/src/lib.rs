@@ -28,6 +28,7 @@
 mod check;
 mod convert;
 mod document;
+mod encoded;
 mod error;
 mod explain;
 mod facts;

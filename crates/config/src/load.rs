@@ -10,6 +10,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use crate::{
     check::check,
     document::Document,
+    encoded::Resources,
     error::{ConfigErrors, ErrorKind, Issues, Warning},
     lower,
     model::{self, Place},
@@ -51,11 +52,15 @@ pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, Con
     let Some(read) = read(sources, &names, BOOTSTRAP, options, &mut issues) else {
         return Err(issues.into_errors(&names));
     };
-    let Read { message, places } = read;
-    let bytes = message.encode_to_vec();
-    // Of all forms that the configuration takes on the way this is the largest, so it goes before the next one comes.
+    let Read { mut message, places } = read;
+    // Of all forms that the configuration takes on the way this is the largest, so it goes before the next one comes;
+    // and typed clusters are so large that there is only one of them at a time.
+    let [listeners, clusters] = ["listeners", "clusters"].map(|kind| Resources::take(&mut message, kind));
+    let mut bytes = message.encode_to_vec();
     drop(message);
     let typed = Bootstrap::decode(bytes.as_slice());
+    bytes.extend_from_slice(listeners.bytes());
+    bytes.extend_from_slice(clusters.bytes());
     let document = Document::new(bytes);
     let mut context = lower::Context {
         places: &places,
@@ -65,7 +70,7 @@ pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, Con
         runtime: Default::default(),
     };
     let bootstrap = match typed {
-        Ok(typed) => lower::bootstrap(&mut context, typed),
+        Ok(typed) => lower::bootstrap(&mut context, typed, &listeners, &clusters),
         Err(_) => {
             too_deep(&mut issues, &places);
             return Err(issues.into_errors(&names));
@@ -110,7 +115,9 @@ pub fn load_route_table(source: &Source, options: &LoadOptions<'_>) -> Result<Ro
     else {
         return Err(issues.into_errors(&names));
     };
-    let Ok(typed) = RouteConfiguration::decode(message.encode_to_vec().as_slice()) else {
+    let bytes = message.encode_to_vec();
+    drop(message);
+    let Ok(typed) = RouteConfiguration::decode(bytes.as_slice()) else {
         too_deep(&mut issues, &places);
         return Err(issues.into_errors(&names));
     };
@@ -168,31 +175,32 @@ fn read<'t>(
         let message = walk(&descriptor, merged.as_ref(), tree, name, options, issues);
         merged = match merged.take() {
             None => Some(message),
-            Some(base) => merge(&descriptor, &base, &message),
+            Some(base) => merge(&descriptor, base, message),
         };
         too_deep_to_merge |= merged.is_none();
     }
-    if issues.has_error_of(ErrorKind::Limit) {
+    if issues.has_error_of(ErrorKind::Limit) || issues.is_full() {
         return None;
     }
-    let places = Places::new(trees, options.limits.nodes);
+    let places = Places::new(trees);
     if too_deep_to_merge {
         too_deep(issues, &places);
         return None;
     }
     let message = merged.unwrap_or_else(|| DynamicMessage::new(descriptor));
     check(&message, &places, options, issues);
-    Some(Read { message, places })
+    (!issues.is_full()).then_some(Read { message, places })
 }
 
 /// Protobuf defines merging as decoding one encoded message after the other.
 fn merge(
     descriptor: &MessageDescriptor,
-    base: &DynamicMessage,
-    over: &DynamicMessage,
+    base: DynamicMessage,
+    over: DynamicMessage,
 ) -> Option<DynamicMessage> {
     let mut bytes = base.encode_to_vec();
     over.encode(&mut bytes).ok()?;
+    drop((base, over));
     DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).ok()
 }
 

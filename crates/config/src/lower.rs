@@ -11,6 +11,7 @@ use prost_types::Any;
 
 use crate::{
     check,
+    encoded::Resources,
     error::{ErrorKind, Issues, WarningKind},
     model,
     path::Path,
@@ -44,7 +45,15 @@ pub(crate) struct Context<'c> {
 impl Context<'_> {
     /// A value that is wrong in itself or with the rest.
     fn error(&mut self, at: &Path<'_>, message: impl Into<String>) {
+        if self.issues.is_full() {
+            return self.issues.omit();
+        }
         self.issues.later_error(self.places.locate(at), ErrorKind::Semantic, message);
+    }
+
+    /// Free-form data can be nested deeper than messages can be.
+    fn too_deep(&mut self, at: &Path<'_>) {
+        self.issues.error(self.places.locate(at), ErrorKind::Limit, "nested too deeply");
     }
 
     /// A value that Envoy knows and Nuncio does not.
@@ -109,8 +118,14 @@ fn type_name(any: &Any) -> &str {
     any.type_url.rsplit('/').next().unwrap_or_default()
 }
 
-/// Lowers a whole bootstrap. What comes out is only to be used if no error was reported.
-pub(crate) fn bootstrap(context: &mut Context<'_>, message: bootstrap::Bootstrap) -> model::Bootstrap {
+/// Lowers a whole bootstrap, whose listeners and clusters come by themselves. What comes out is only to be used if no error was
+/// reported.
+pub(crate) fn bootstrap(
+    context: &mut Context<'_>,
+    message: bootstrap::Bootstrap,
+    listeners: &Resources,
+    clusters: &Resources,
+) -> model::Bootstrap {
     let bootstrap::Bootstrap {
         node,
         static_resources,
@@ -157,12 +172,12 @@ pub(crate) fn bootstrap(context: &mut Context<'_>, message: bootstrap::Bootstrap
     context.runtime = layered_runtime
         .map(|layers| runtime::layered(context, &root.field("layered_runtime"), layers))
         .unwrap_or_default();
-    let bootstrap::bootstrap::StaticResources { listeners, clusters, secrets: _ } =
+    let bootstrap::bootstrap::StaticResources { listeners: _, clusters: _, secrets: _ } =
         static_resources.unwrap_or_default();
     let resources = root.field("static_resources");
     // If a cluster could not be read, its name may be the one that a route asks for.
     let names_known = !context.issues.any_unread(holds_cluster_names);
-    context.clusters = names_known.then(|| clusters.iter().map(|cluster| cluster.name.clone()).collect());
+    context.clusters = names_known.then(|| clusters.names().iter().cloned().collect());
     let dns_resolver = dns::resolver(
         context,
         &root,

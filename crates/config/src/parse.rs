@@ -67,7 +67,8 @@ pub(crate) fn parse<'t>(text: &'t str, limits: &Limits) -> Result<Node<'t>, Pars
         block_nesting_limit: limits.depth,
         flow_nesting_limit: limits.depth,
     };
-    let mut builder = Builder { limits, nodes: 0, open: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut builder =
+        Builder { limits, nodes: 0, key_bytes: 0, open: Vec::new(), anchors: HashMap::new(), root: None };
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
@@ -128,6 +129,8 @@ struct Anchored<'t> {
 struct Builder<'t, 'l> {
     limits: &'l Limits,
     nodes: usize,
+    /// Bytes of the keys that are aliases or have anchors. Unlike a value, a key is copied.
+    key_bytes: usize,
     open: Vec<Open<'t>>,
     anchors: HashMap<usize, Anchored<'t>>,
     root: Option<Node<'t>>,
@@ -225,15 +228,19 @@ impl<'t> Builder<'t, '_> {
                     let mark = node.mark;
                     let text = match node.value {
                         Value::Scalar(scalar) => scalar.text,
-                        _ => match node.scalar() {
-                            Some(scalar) => scalar.text.clone(),
-                            None => {
-                                return Err(ParseError::syntax(
-                                    mark,
-                                    "a key must be a plain word or a string",
-                                ));
+                        _ => {
+                            let Some(scalar) = node.scalar() else {
+                                let message = "a key must be a plain word or a string";
+                                return Err(ParseError::syntax(mark, message));
+                            };
+                            self.key_bytes += scalar.text.len();
+                            if self.key_bytes > self.limits.alias_bytes {
+                                let most = self.limits.alias_bytes;
+                                let message = format!("the aliases stand for more than {most} bytes of keys");
+                                return Err(ParseError::limit(mark, message));
                             }
-                        },
+                            scalar.text.clone()
+                        }
                     };
                     *key = Some(Key { mark, text, ignored });
                 }

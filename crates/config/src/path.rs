@@ -1,7 +1,7 @@
 //! The way from the root of a configuration to a value, built on the stack while walking and only rendered for an
 //! error.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// One step of a [`Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +56,36 @@ impl fmt::Display for Path<'_> {
         for step in self.steps() {
             match step {
                 Step::Root => continue,
-                Step::Field(name) if first => f.write_str(name)?,
-                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Field(name) if first => f.write_str(&shortened(name))?,
+                Step::Field(name) => write!(f, ".{}", shortened(name))?,
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) => write!(f, "[{key:?}]")?,
+                Step::Key(key) => write!(f, "[{:?}]", shortened(key))?,
             }
             first = false;
         }
         Ok(())
+    }
+}
+
+/// The start of a name, if it is very long: it stands in the path of every mistake below it.
+fn shortened(name: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 200;
+    if name.len() <= LONGEST {
+        return name.into();
+    }
+    let start = name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default();
+    format!("{start}…").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_with_the_start_of_long_names() {
+        let (field, long) = (Path::ROOT.field("a"), "ä".repeat(150));
+        assert_eq!(field.index(1).key("b.c").field("d").to_string(), "a[1][\"b.c\"].d");
+        assert_eq!(field.key(&long).to_string(), format!("a[\"{}…\"]", "ä".repeat(100)));
+        assert_eq!(field.field(&long).to_string(), format!("a.{}…", "ä".repeat(100)));
     }
 }

@@ -3,22 +3,22 @@
 //! A path is resolved by walking the trees once more with the leniencies of the reader. That costs nothing until an
 //! error asks for it.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     model::Place,
     path::{Path, Step},
-    tree::{Mark, Node, Scalar, Value},
+    tree::{Entry, Mark, Node, Scalar},
 };
+
+mod indices;
+
+use indices::Indices;
 
 /// The trees of all sources, in the order in which they were merged.
 pub(crate) struct Places<'t> {
     sources: Vec<(Arc<str>, Node<'t>)>,
-    /// More elements of one list are not looked at.
-    limit: usize,
-    /// Whether the elements of a list are just its items, by the list's address. Places are asked for one element of a
-    /// long list after the other.
-    plain_lists: RefCell<HashMap<usize, bool>>,
+    indices: Indices,
 }
 
 #[derive(Clone, Copy)]
@@ -29,8 +29,8 @@ struct Candidate<'n, 't> {
 }
 
 impl<'t> Places<'t> {
-    pub(crate) fn new(sources: Vec<(Arc<str>, Node<'t>)>, limit: usize) -> Self {
-        Self { sources, limit, plain_lists: RefCell::default() }
+    pub(crate) fn new(sources: Vec<(Arc<str>, Node<'t>)>) -> Self {
+        Self { sources, indices: Indices::default() }
     }
 
     /// The place of the value at `path`, or of the innermost value on the way to it that was written.
@@ -46,11 +46,9 @@ impl<'t> Places<'t> {
                 Step::Root => continue,
                 Step::Field(name) => self.field(&candidates, name),
                 Step::Index(index) => self.index(&candidates, index),
-                Step::Key(key) => each_entry(&candidates, |written| written == key)
-                    .into_iter()
-                    .next_back()
-                    .into_iter()
-                    .collect(),
+                Step::Key(key) => {
+                    self.each_entry(&candidates, &[key]).into_iter().next_back().into_iter().collect()
+                }
             };
             if next.is_empty() {
                 break;
@@ -65,10 +63,11 @@ impl<'t> Places<'t> {
     }
 
     fn field<'n>(&self, candidates: &[Candidate<'n, 't>], name: &str) -> Vec<Candidate<'n, 't>> {
-        let inner: Vec<_> = candidates.iter().map(|candidate| inside_typed_struct(*candidate)).collect();
-        let mut found = each_entry(&inner, |written| is_name_of(written, name));
+        let inner: Vec<_> = candidates.iter().map(|candidate| self.inside_typed_struct(*candidate)).collect();
+        let mut found = self.each_entry(&inner, &[name, &camel_case(name)]);
         // A payload with a type takes the place of the one before, it does not merge with it.
-        if let Some(typed) = found.iter().rposition(|candidate| candidate.node.get("@type").is_some()) {
+        let is_typed = |candidate: &Candidate<'_, 't>| self.entry(candidate.node, &["@type"]).is_some();
+        if let Some(typed) = found.iter().rposition(is_typed) {
             found.drain(..typed);
         }
         found
@@ -76,75 +75,53 @@ impl<'t> Places<'t> {
 
     fn index<'n>(&self, candidates: &[Candidate<'n, 't>], mut index: usize) -> Vec<Candidate<'n, 't>> {
         for candidate in candidates {
-            let (node, count) = match candidate.node.resolved() {
-                Value::List(items) if self.is_plain(items) => (items.get(index), items.len()),
-                _ => {
-                    let mut elements = Vec::new();
-                    candidate.node.elements(&mut elements, self.limit);
-                    (elements.get(index).copied(), elements.len())
-                }
-            };
-            match node {
-                Some(node) => return vec![Candidate { source: candidate.source, mark: node.mark, node }],
-                None => index -= count,
+            match self.indices.element(candidate.node, index) {
+                Ok(node) => return vec![Candidate { source: candidate.source, mark: node.mark, node }],
+                Err(count) => index -= count,
             }
         }
         Vec::new()
     }
 
-    /// Whether a list has no lists or nulls in it, so that its items are its elements.
-    fn is_plain(&self, items: &[Node<'t>]) -> bool {
-        let is_element = |item: &Node<'t>| !item.is_null() && !matches!(item.resolved(), Value::List(_));
-        let mut known = self.plain_lists.borrow_mut();
-        *known.entry(items.as_ptr().addr()).or_insert_with(|| items.iter().all(is_element))
+    /// What each of the maps has under one of the names.
+    fn each_entry<'n>(&self, candidates: &[Candidate<'n, 't>], names: &[&str]) -> Vec<Candidate<'n, 't>> {
+        let in_map = |candidate: &Candidate<'n, 't>| {
+            let entry = self.entry(candidate.node, names)?;
+            Some(Candidate { source: candidate.source, mark: entry.value.mark, node: &entry.value })
+        };
+        candidates.iter().filter_map(in_map).collect()
     }
-}
 
-fn each_entry<'n, 't>(
-    candidates: &[Candidate<'n, 't>],
-    is_wanted: impl Fn(&str) -> bool,
-) -> Vec<Candidate<'n, 't>> {
-    let mut found = Vec::new();
-    for candidate in candidates {
-        let Value::Map(entries) = candidate.node.resolved() else { continue };
-        if let Some(entry) = entries.iter().find(|entry| is_wanted(&entry.key) && !entry.value.is_null()) {
-            found.push(Candidate { source: candidate.source, mark: entry.value.mark, node: &entry.value });
+    fn entry<'n>(&self, node: &'n Node<'t>, names: &[&str]) -> Option<&'n Entry<'t>> {
+        self.indices.entry(node.entries()?, names)
+    }
+
+    /// The fields of a `TypedStruct` stand one level deeper than those of the message that it stands for.
+    fn inside_typed_struct<'n>(&self, candidate: Candidate<'n, 't>) -> Candidate<'n, 't> {
+        let type_url = self.entry(candidate.node, &["@type"]).and_then(|entry| entry.value.scalar());
+        let is_typed_struct = |scalar: &Scalar<'_>| scalar.text.ends_with(".TypedStruct");
+        if !type_url.is_some_and(is_typed_struct) {
+            return candidate;
+        }
+        match self.entry(candidate.node, &["value"]) {
+            Some(entry) => Candidate { mark: entry.value.mark, node: &entry.value, ..candidate },
+            None => candidate,
         }
     }
-    found
 }
 
-/// The fields of a `TypedStruct` stand one level deeper than those of the message that it stands for.
-fn inside_typed_struct<'n, 't>(candidate: Candidate<'n, 't>) -> Candidate<'n, 't> {
-    let type_url = candidate.node.get("@type").and_then(|entry| entry.value.scalar());
-    let is_typed_struct = |scalar: &Scalar<'_>| scalar.text.ends_with(".TypedStruct");
-    match candidate.node.get("value") {
-        Some(entry) if type_url.is_some_and(is_typed_struct) => {
-            Candidate { mark: entry.value.mark, node: &entry.value, ..candidate }
-        }
-        _ => candidate,
-    }
-}
-
-/// Whether `written` is the field `name` in snake case or in camel case.
-fn is_name_of(written: &str, name: &str) -> bool {
-    if written == name {
-        return true;
-    }
-    let mut written = written.chars();
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
     let mut upper = false;
     for letter in name.chars() {
         if letter == '_' {
             upper = true;
-            continue;
-        }
-        let expected = if upper { letter.to_ascii_uppercase() } else { letter };
-        upper = false;
-        if written.next() != Some(expected) {
-            return false;
+        } else {
+            camel.push(if upper { letter.to_ascii_uppercase() } else { letter });
+            upper = false;
         }
     }
-    written.next().is_none()
+    camel
 }
 
 #[cfg(test)]
@@ -160,7 +137,7 @@ mod tests {
             .zip(["a", "b"])
             .map(|(text, name)| (Arc::from(name), parse(text, &limits).unwrap()))
             .collect();
-        assert_eq!(Places::new(sources, 100).locate(path).to_string(), expected);
+        assert_eq!(Places::new(sources).locate(path).to_string(), expected);
     }
 
     #[test]

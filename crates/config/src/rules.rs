@@ -2,7 +2,11 @@
 //!
 //! Each function returns what is wrong as a clause that follows the field's path: `must be at least 1`.
 
-use std::fmt::Display;
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    hash::{BuildHasher as _, RandomState},
+};
 
 use nuncio_api::validate::{
     BytesRules, DurationRules, EnumRules, FieldRules, MapRules, RepeatedRules, StringRules, field_rules,
@@ -147,11 +151,9 @@ impl Rules {
             whole(format!("must have at most {} but has {count}", counted(most, "element")));
         }
         if rules.unique() {
-            for (index, item) in items.iter().enumerate() {
-                if items.iter().take(index).any(|earlier| earlier == item) {
-                    let message = "is in the list twice".to_owned();
-                    broken.push(Broken { at: Within::Element(index), message });
-                }
+            for index in twice(items) {
+                let message = "is in the list twice".to_owned();
+                broken.push(Broken { at: Within::Element(index), message });
             }
         }
         if let Some(rules) = rules.items.as_ref().and_then(|rules| rules.r#type.as_ref()) {
@@ -162,12 +164,7 @@ impl Rules {
         }
     }
 
-    fn map(
-        &self,
-        rules: &MapRules,
-        map: &std::collections::HashMap<prost_reflect::MapKey, Value>,
-        broken: &mut Vec<Broken>,
-    ) {
+    fn map(&self, rules: &MapRules, map: &HashMap<prost_reflect::MapKey, Value>, broken: &mut Vec<Broken>) {
         let count = map.len() as u64;
         if let Some(least) = rules.min_pairs.filter(|least| count < *least) {
             let message = format!("must have at least {} but has {count}", counted(least, "entry"));
@@ -233,6 +230,32 @@ impl Rules {
             .contains(&number)
             .then(|| format!("must not be {}", name.unwrap_or_else(|| number.to_string())))
     }
+}
+
+/// The indices of the elements that stand earlier in the list already.
+fn twice(items: &[Value]) -> Vec<usize> {
+    let hasher = RandomState::new();
+    let mut seen: HashMap<u64, Vec<&Value>> = HashMap::with_capacity(items.len());
+    let mut twice = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let hash = match item {
+            Value::String(text) => hasher.hash_one(text),
+            Value::Bytes(bytes) => hasher.hash_one(bytes),
+            Value::I32(number) | Value::EnumNumber(number) => hasher.hash_one(number),
+            Value::U32(number) => hasher.hash_one(number),
+            Value::I64(number) => hasher.hash_one(number),
+            Value::U64(number) => hasher.hash_one(number),
+            // No rule of Envoy's API asks this of anything else.
+            _ => 0,
+        };
+        let alike = seen.entry(hash).or_default();
+        if alike.contains(&item) {
+            twice.push(index);
+        } else {
+            alike.push(item);
+        }
+    }
+    twice
 }
 
 fn value_kind(field: &FieldDescriptor) -> Option<Kind> {

@@ -66,11 +66,13 @@ pub struct Limits {
     pub depth: usize,
     /// Values that are reached through aliases, all together.
     pub alias_nodes: usize,
+    /// Bytes of text in the values that are reached through aliases, and in the keys that are aliases.
+    pub alias_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 64 << 20, nodes: 2_000_000, depth: 100, alias_nodes: 100_000 }
+        Self { bytes: 64 << 20, nodes: 2_000_000, depth: 100, alias_nodes: 100_000, alias_bytes: 16 << 20 }
     }
 }
 

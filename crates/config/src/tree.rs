@@ -111,19 +111,6 @@ impl<'t> Node<'t> {
     pub(crate) fn get(&self, key: &str) -> Option<&Entry<'t>> {
         self.entries()?.iter().find(|entry| entry.key == key)
     }
-
-    /// The elements that this value stands for where a list is expected: nested lists are flattened, null is left
-    /// out, and a value that is no list stands for itself.
-    pub(crate) fn elements<'n>(&'n self, into: &mut Vec<&'n Node<'t>>, limit: usize) {
-        if into.len() >= limit {
-            return;
-        }
-        match self.resolved() {
-            Value::List(items) => items.iter().for_each(|item| item.elements(into, limit)),
-            _ if self.is_null() => {}
-            _ => into.push(self),
-        }
-    }
 }
 
 /// What a plain scalar means before the type of its field is known.

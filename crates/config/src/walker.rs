@@ -16,8 +16,8 @@ use crate::{
     parse::is_json,
     path::Path,
     redact::{is_sensitive, looks_secret},
-    source::LoadOptions,
-    suggest::{closest, in_words},
+    source::{Limits, LoadOptions},
+    suggest::in_words,
     tree::{Entry, Mark, Node, Value as Written},
 };
 
@@ -43,6 +43,7 @@ pub(crate) fn walk(
         issues,
         json,
         alias_nodes: 0,
+        alias_bytes: 0,
         aliases: 0,
         stopped: false,
         fields: Vec::new(),
@@ -59,6 +60,8 @@ struct Walker<'w> {
     json: bool,
     /// How many values have been visited through aliases.
     alias_nodes: usize,
+    /// How many bytes of text they had.
+    alias_bytes: usize,
     /// How many aliases lead to the current value.
     aliases: usize,
     /// A limit was exceeded: nothing more is read.
@@ -117,9 +120,9 @@ impl Walker<'_> {
         }
         let aliased = usize::from(matches!(node.value, Written::Shared(_)));
         self.aliases += aliased;
-        self.alias_nodes += usize::from(self.aliases > 0);
-        let value = if self.alias_nodes > self.options.limits.alias_nodes {
-            self.stop(node.mark, path);
+        let bytes = node.scalar().map_or(0, |scalar| scalar.text.len());
+        self.count(aliased, bytes, node.mark, path);
+        let value = if self.stopped {
             None
         } else {
             match kind {
@@ -131,18 +134,24 @@ impl Walker<'_> {
         value
     }
 
-    /// Ends the reading of a text that says little many times over.
-    fn stop(&mut self, mark: Mark, path: &Path<'_>) {
-        if !self.stopped {
-            self.stopped = true;
-            let most = self.options.limits.alias_nodes;
-            self.error(
-                mark,
-                path,
-                ErrorKind::Limit,
-                format!("the aliases stand for more than {most} values"),
-            );
+    /// Counts values and their text if an alias leads to them, and ends the reading of a text that says little many
+    /// times over.
+    fn count(&mut self, nodes: usize, bytes: usize, mark: Mark, path: &Path<'_>) {
+        if self.aliases == 0 || self.stopped {
+            return;
         }
+        self.alias_nodes += nodes;
+        self.alias_bytes += bytes;
+        let Limits { alias_nodes, alias_bytes, .. } = self.options.limits;
+        let exceeded = if self.alias_nodes > alias_nodes {
+            format!("{alias_nodes} values")
+        } else if self.alias_bytes > alias_bytes {
+            format!("{alias_bytes} bytes of text")
+        } else {
+            return;
+        };
+        self.stopped = true;
+        self.error(mark, path, ErrorKind::Limit, format!("the aliases stand for more than {exceeded}"));
     }
 
     fn scalar(&mut self, kind: &Kind, node: &Node<'_>, path: &Path<'_>) -> Option<Value> {
@@ -188,6 +197,8 @@ impl Walker<'_> {
         let mut message = DynamicMessage::new(descriptor.clone());
         let mut seen: Vec<(u32, &str)> = Vec::with_capacity(entries.len());
         for entry in entries {
+            // Also those that lead to no value: there may be many of them.
+            self.count(1, 0, entry.mark, path);
             if self.stopped {
                 break;
             }
@@ -263,10 +274,7 @@ impl Walker<'_> {
             Written::List(items) => {
                 let aliased = usize::from(matches!(node.value, Written::Shared(_)));
                 self.aliases += aliased;
-                self.alias_nodes += if self.aliases > 0 { items.len() + 1 } else { 0 };
-                if self.alias_nodes > self.options.limits.alias_nodes {
-                    self.stop(node.mark, path);
-                }
+                self.count(items.len() + 1, 0, node.mark, path);
                 for item in items {
                     self.list(list, item, path);
                 }
@@ -292,6 +300,10 @@ impl Walker<'_> {
         let mut map = std::collections::HashMap::with_capacity(entries.len());
         for entry in entries {
             let at = path.key(&entry.key);
+            self.count(1, entry.key.len(), entry.mark, &at);
+            if self.stopped {
+                break;
+            }
             let Some(key) = map_key(&key_field.kind(), &entry.key) else {
                 let expected = scalar::expectation(&key_field.kind());
                 self.unread(
@@ -322,8 +334,11 @@ impl Walker<'_> {
     }
 
     fn unknown_field(&mut self, descriptor: &MessageDescriptor, entry: &Entry<'_>, path: &Path<'_>) {
+        if self.issues.is_full() {
+            return self.issues.omit();
+        }
         let names: Vec<FieldDescriptor> = descriptor.fields().collect();
-        let meant = closest(&entry.key, names.iter().map(FieldDescriptor::name));
+        let meant = self.issues.closest(&entry.key, names.iter().map(FieldDescriptor::name));
         let suggestion = if entry.key == "<<" {
             " (merge keys are not applied; write the fields out)".to_owned()
         } else {

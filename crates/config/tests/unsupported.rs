@@ -9,7 +9,13 @@ use nuncio_config::{ErrorKind, LoadOptions, WarningKind};
 const ALLOW: LoadOptions<'static> = LoadOptions {
     allow_unsupported: true,
     allow_unknown_static_fields: false,
-    limits: nuncio_config::Limits { bytes: 1 << 20, nodes: 10_000, depth: 100, alias_nodes: 1000 },
+    limits: nuncio_config::Limits {
+        bytes: 1 << 20,
+        nodes: 10_000,
+        depth: 100,
+        alias_nodes: 1000,
+        alias_bytes: 1 << 20,
+    },
     externals: None,
 };
 

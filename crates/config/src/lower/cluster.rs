@@ -27,6 +27,7 @@ use prost_types::Any;
 
 use super::{Context, dns, endpoint, http_protocol, http_protocol::Common, is, type_name};
 use crate::{
+    encoded::Resources,
     model::{self, ClusterDiscovery, DnsSettings, LeastRequest, LoadBalancing, Thresholds, UpstreamProtocol},
     path::Path,
     support::{self, Support},
@@ -37,12 +38,16 @@ const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptio
 pub(super) fn clusters(
     context: &mut Context<'_>,
     at: &Path<'_>,
-    messages: Vec<Cluster>,
+    messages: &Resources,
 ) -> Vec<model::Cluster> {
     let mut names: HashMap<String, usize> = HashMap::with_capacity(messages.len());
     let mut lowered = Vec::with_capacity(messages.len());
-    for (index, message) in messages.into_iter().enumerate() {
+    for (index, message) in messages.clusters().enumerate() {
         let at = at.index(index);
+        let Some(message) = message else {
+            context.too_deep(&at);
+            continue;
+        };
         if let Some(first) = names.insert(message.name.clone(), index) {
             let error = format!("clusters[{first}] has the name {:?} already", message.name);
             context.error(&at.field("name"), error);

@@ -12,20 +12,24 @@ use nuncio_api::envoy::{
 };
 
 use super::{Context, address, http, is, tls, type_name};
-use crate::{model, path::Path};
+use crate::{encoded::Resources, model, path::Path};
 
 const DEFAULT_BUFFER_LIMIT: u32 = 1 << 20;
 
 pub(super) fn listeners(
     context: &mut Context<'_>,
     at: &Path<'_>,
-    messages: Vec<Listener>,
+    messages: &Resources,
 ) -> Vec<model::Listener> {
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut addresses: HashMap<SocketAddr, usize> = HashMap::new();
     let mut lowered = Vec::with_capacity(messages.len());
-    for (index, message) in messages.into_iter().enumerate() {
+    for (index, message) in messages.listeners().enumerate() {
         let at = at.index(index);
+        let Some(message) = message else {
+            context.too_deep(&at);
+            continue;
+        };
         if !message.name.is_empty()
             && let Some(first) = names.insert(message.name.clone(), index)
         {

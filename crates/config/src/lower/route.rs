@@ -18,7 +18,7 @@ use nuncio_api::envoy::{
 use nuncio_router::{self as router, BuildErrorKind, RouteTable};
 
 use super::{Context, data_source};
-use crate::{path::Path, suggest::did_you_mean};
+use crate::{path::Path, suggest::in_words};
 
 /// Compiles a route configuration. `None` if the table could not be built, which is reported.
 pub(crate) fn table(
@@ -311,7 +311,7 @@ fn known_cluster(context: &mut Context<'_>, at: &Path<'_>, name: &str, clusters:
     if name.is_empty() || known.contains(name) {
         return;
     }
-    let suggestion = did_you_mean(name, known.iter().map(String::as_str));
+    let suggestion = in_words(context.issues.closest(name, known.iter().map(String::as_str)));
     let message = format!("no cluster is named {name:?}{suggestion}");
     if clusters.validated {
         context.error(at, message);

@@ -1,6 +1,6 @@
 //! The layered runtime, flattened to dotted keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use nuncio_api::envoy::config::bootstrap::v3::{LayeredRuntime, RuntimeLayer, runtime_layer::LayerSpecifier};
 use prost_types::{Struct, Value, value::Kind};
@@ -26,11 +26,12 @@ pub(super) fn layered(context: &mut Context<'_>, at: &Path<'_>, message: Layered
     let LayeredRuntime { layers } = message;
     let at = at.field("layers");
     let mut lowered: Vec<model::RuntimeLayer> = Vec::with_capacity(layers.len());
+    let mut names = HashSet::with_capacity(layers.len());
     let mut admin_layer = false;
     for (index, layer) in layers.into_iter().enumerate() {
         let at = at.index(index);
         let RuntimeLayer { name, layer_specifier } = layer;
-        if lowered.iter().any(|other| other.name == name) {
+        if !names.insert(name.clone()) {
             context.error(&at.field("name"), format!("another layer is named {name:?}"));
         }
         let mut entries = BTreeMap::new();

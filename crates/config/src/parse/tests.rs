@@ -76,7 +76,7 @@ fn mistakes_have_a_place() {
 
 #[test]
 fn limits_hold() {
-    let limits = Limits { bytes: 100, nodes: 5, depth: 3, alias_nodes: 0 };
+    let limits = Limits { bytes: 100, nodes: 5, depth: 3, alias_nodes: 0, alias_bytes: 0 };
     check_error(&" ".repeat(101), &limits, "1:1: Limit: the text has 101 bytes; at most 100 are read");
     check_error("[1,2,3,4,5]", &limits, "1:10: Limit: more than 5 values");
     assert_eq!(parse("[[[[1]]]]", &limits).unwrap_err().kind, ErrorKind::Limit);

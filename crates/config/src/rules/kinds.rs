@@ -57,7 +57,7 @@ fn broken(message: &str, text: &str) -> Vec<String> {
     let mut issues = Issues::default();
     let tree = parse(text, &options.limits).unwrap();
     let read = walk(&descriptor, None, &tree, &name, &options, &mut issues);
-    check::check(&read, &Places::new(vec![(Arc::clone(&name), tree)], 100), &options, &mut issues);
+    check::check(&read, &Places::new(vec![(Arc::clone(&name), tree)]), &options, &mut issues);
     let errors = issues.finish(&[name]).err();
     let errors = errors.iter().flat_map(|errors| errors.errors());
     errors

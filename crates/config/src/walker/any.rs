@@ -7,7 +7,7 @@ use super::{Fields, Walker};
 use crate::{
     error::ErrorKind,
     path::Path,
-    suggest::did_you_mean,
+    suggest::in_words,
     tree::{Entry, Node},
 };
 
@@ -72,11 +72,16 @@ impl Walker<'_> {
         let found = pool.get_message_by_name(name);
         let has_domain = scalar.text.contains('/');
         if found.is_none() || !has_domain {
+            if self.issues.is_full() {
+                self.issues.omit();
+                return None;
+            }
             let message = if found.is_some() {
                 format!("{name:?} is not a type URL (did you mean \"type.googleapis.com/{name}\"?)")
             } else {
                 let names: Vec<MessageDescriptor> = pool.all_messages().collect();
-                let suggestion = did_you_mean(name, names.iter().map(MessageDescriptor::full_name));
+                let meant = self.issues.closest(name, names.iter().map(MessageDescriptor::full_name));
+                let suggestion = in_words(meant);
                 format!("unknown message type {name:?}{suggestion}")
             };
             let place = self.place(node.mark, path);

@@ -146,6 +146,7 @@ impl Walker<'_> {
             return None;
         };
         let kind = descriptor.get_field_by_name("values")?.kind();
+        self.count(items.len(), 0, node.mark, path);
         // Unlike in a repeated field, a list in the list stays one, and null is a value.
         let values = items
             .iter()
