@@ -121,6 +121,13 @@ impl StreamInfo {
         }
     }
 
+    /// Has the access log, if there is one, show the target of a request as it was sent, in the absolute form.
+    pub fn log_target(&self, target: &http::Uri) {
+        if let Some(logged) = &self.logged {
+            logged.lock().unwrap_or_else(PoisonError::into_inner).path = target.to_string();
+        }
+    }
+
     /// Has the access log, if there is one, show the host that a request was given up at.
     pub fn log_upstream_host(&self, host: Option<SocketAddr>) {
         if let Some(logged) = &self.logged {

@@ -146,7 +146,7 @@ fn cluster(context: &mut Context<'_>, at: &Path<'_>, message: Cluster) -> model:
         Some(options) => options,
         None => {
             if let Some(options) = &http_protocol_options {
-                http_protocol::http1(context, &at.field("http_protocol_options"), options);
+                http_protocol::upstream_http1(context, &at.field("http_protocol_options"), options);
                 if http2_protocol_options.is_some() {
                     context.error(
                         &at.field("http2_protocol_options"),
@@ -370,7 +370,7 @@ fn http_options_payload(
             let at = at.field("explicit_http_config");
             match protocol_config {
                 Some(ProtocolConfig::HttpProtocolOptions(options)) => {
-                    http_protocol::http1(context, &at.field("http_protocol_options"), &options);
+                    http_protocol::upstream_http1(context, &at.field("http_protocol_options"), &options);
                     UpstreamProtocol::Http1
                 }
                 Some(ProtocolConfig::Http2ProtocolOptions(options)) => http2(&options),

@@ -94,9 +94,7 @@ pub(super) fn manager(
     if normalize_path == Some(true) {
         context.guard(&at.field("normalize_path"), "only false is supported");
     }
-    if let Some(options) = &http_protocol_options {
-        http_protocol::http1(context, &at.field("http_protocol_options"), options);
-    }
+    let allow_absolute_url = http_protocol_options.as_ref().is_none_or(http_protocol::allows_absolute_url);
     let codec_type = match CodecType::try_from(codec_type) {
         Ok(CodecType::Http1) => model::CodecType::Http1,
         Ok(CodecType::Http2) => model::CodecType::Http2,
@@ -154,6 +152,7 @@ pub(super) fn manager(
         use_remote_address: use_remote_address.unwrap_or(false),
         xff_num_trusted_hops,
         skip_xff_append,
+        allow_absolute_url,
         max_request_headers_bytes: max_request_headers_kb
             .map_or(default.max_request_headers_bytes, |kib| kib.saturating_mul(1024)),
         max_headers_count: common.max_headers_count.unwrap_or(default.max_headers_count),

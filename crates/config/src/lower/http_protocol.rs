@@ -45,8 +45,15 @@ pub(super) fn common(
     }
 }
 
-/// HTTP/1 has no options that are supported; the one that is let through states the default.
-pub(super) fn http1(context: &mut Context<'_>, at: &Path<'_>, options: &Http1ProtocolOptions) {
+/// A cluster has no options of HTTP/1 that are supported; the one that is let through states the default.
+pub(super) fn upstream_http1(context: &mut Context<'_>, at: &Path<'_>, options: &Http1ProtocolOptions) {
+    if !allows_absolute_url(options) {
+        context.unsupported(&at.field("allow_absolute_url"), "only true is supported");
+    }
+}
+
+/// The only option of HTTP/1 towards clients that is supported.
+pub(super) fn allows_absolute_url(options: &Http1ProtocolOptions) -> bool {
     let Http1ProtocolOptions {
         allow_absolute_url,
         accept_http_10: _,
@@ -60,9 +67,7 @@ pub(super) fn http1(context: &mut Context<'_>, at: &Path<'_>, options: &Http1Pro
         allow_custom_methods: _,
         ignore_http_11_upgrade: _,
     } = options;
-    if *allow_absolute_url == Some(false) {
-        context.unsupported(&at.field("allow_absolute_url"), "only true is supported");
-    }
+    allow_absolute_url.unwrap_or(true)
 }
 
 pub(super) fn http2(options: &Http2ProtocolOptions) -> Http2Settings {

@@ -31,6 +31,8 @@ pub struct HttpConnectionManager {
     pub xff_num_trusted_hops: u32,
     /// `skip_xff_append`.
     pub skip_xff_append: bool,
+    /// `http_protocol_options.allow_absolute_url`, true by default: whether `GET http://host/path` is understood.
+    pub allow_absolute_url: bool,
     /// `max_request_headers_kb` in bytes: 60 KiB by default.
     pub max_request_headers_bytes: u32,
     /// `common_http_protocol_options.max_headers_count`: 100 by default.
@@ -70,6 +72,7 @@ impl Default for HttpConnectionManager {
             use_remote_address: false,
             xff_num_trusted_hops: 0,
             skip_xff_append: false,
+            allow_absolute_url: true,
             max_request_headers_bytes: 60 * 1024,
             max_headers_count: 100,
             idle_timeout: Some(Duration::from_secs(3600)),

@@ -30,6 +30,7 @@ pub struct HeadersLayer {
 #[derive(Debug)]
 struct Shared {
     rules: HeaderRules,
+    allow_absolute_url: bool,
     request_id_in_response: bool,
     stats: Arc<HttpStats>,
 }
@@ -66,6 +67,7 @@ impl HeadersLayer {
     pub fn new(config: &HttpConnectionManager, stats: Arc<HttpStats>) -> Self {
         let shared = Shared {
             rules: HeaderRules::new(config),
+            allow_absolute_url: config.allow_absolute_url,
             request_id_in_response: config.always_set_request_id_in_response,
             stats,
         };
@@ -96,7 +98,7 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let mut edit =
             Edit { shared: Arc::clone(&self.shared), version: request.info.protocol, request_id: None };
-        if let Some(refused) = refuse(&mut request, &self.shared.stats) {
+        if let Some(refused) = refuse(&mut request, &self.shared) {
             let reply = Some(refused.reply(request.info));
             return HeadersFuture::Reply { reply, edit };
         }
@@ -177,15 +179,22 @@ impl Refused {
 }
 
 /// Checks what every request must have, and brings an absolute form into the origin form.
-fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
+fn refuse(request: &mut Request, shared: &Shared) -> Option<Refused> {
     let http1 = request.info.protocol != Version::HTTP_2;
     let http = &mut request.http;
     if http.method() == Method::CONNECT {
         // It has no path that could be looked at, and the route layer has no route for it.
         return None;
     }
+    // Without leave for the absolute form, the target is a path that does not begin with a slash.
+    let mut not_a_path = false;
     if http1 && http.uri().authority().is_some() {
-        to_origin_form(http);
+        if shared.allow_absolute_url {
+            to_origin_form(http);
+        } else {
+            not_a_path = true;
+            request.info.log_target(http.uri());
+        }
     }
     if !http1 && http.headers().contains_key(header::HOST) {
         if http.uri().authority().is_some() {
@@ -203,16 +212,16 @@ fn refuse(request: &mut Request, stats: &HttpStats) -> Option<Refused> {
     let host = match http.headers().get(header::HOST) {
         Some(host) => host.as_bytes(),
         None => match http.uri().authority() {
-            Some(authority) => authority.as_str().as_bytes(),
-            None => return Some(Refused::new(StatusCode::BAD_REQUEST, "missing_host_header")),
+            Some(authority) if !http1 => authority.as_str().as_bytes(),
+            _ => return Some(Refused::new(StatusCode::BAD_REQUEST, "missing_host_header")),
         },
     };
     // Over HTTP/1 it has been looked at with the rest of the head.
     if !http1 && !headers::is_authority(host) {
         return Some(Refused::new(StatusCode::BAD_REQUEST, "http.invalid_authority"));
     }
-    if !http.uri().path().starts_with('/') {
-        stats.downstream_rq_non_relative_path.increment(1);
+    if not_a_path || !http.uri().path().starts_with('/') {
+        shared.stats.downstream_rq_non_relative_path.increment(1);
         return Some(Refused {
             close: false,
             ..Refused::new(StatusCode::NOT_FOUND, "absolute_path_rejected")

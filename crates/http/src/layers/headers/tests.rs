@@ -35,9 +35,19 @@ fn answer(method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
 }
 
 fn answer_over(version: Version, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
+    answer_with(&HttpConnectionManager::default(), version, method, target, headers)
+}
+
+fn answer_with(
+    config: &HttpConnectionManager,
+    version: Version,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Response {
     let scope = Registry::new(1).scope(Shard::worker(0), "http.test");
     let stats = Arc::new(HttpStats::new(&scope, &scope, &scope));
-    let mut service = HeadersLayer::new(&HttpConnectionManager::default(), stats).layer(Echo);
+    let mut service = HeadersLayer::new(config, stats).layer(Echo);
     let connection = Arc::new(Connection {
         remote_address: "127.0.0.1:5000".parse().unwrap(),
         local_address: "127.0.0.1:80".parse().unwrap(),
@@ -100,6 +110,24 @@ fn the_absolute_form_gives_its_host_and_goes_on_in_origin_form() {
     assert_eq!(response.http.headers().get("x-host").unwrap(), "Example.com:81");
     let response = answer("GET", "http://example.com", &[]);
     assert_eq!(response.http.headers().get("x-target").unwrap(), "/");
+}
+
+/// Envoy takes the whole URL for the path then.
+#[test]
+fn the_absolute_form_without_leave_is_no_path() {
+    #[track_caller]
+    fn check(version: Version, target: &str, headers: &[(&str, &str)], status: u16, details: &str) {
+        let config = HttpConnectionManager { allow_absolute_url: false, ..HttpConnectionManager::default() };
+        let response = answer_with(&config, version, "GET", target, headers);
+        let (found, info) = (response.http.status().as_u16(), response.info);
+        assert_eq!((found, info.response_code_details), (status, details), "{target}");
+    }
+    let host = ("host", "a");
+    check(Version::HTTP_11, "http://x/y", &[host], 404, "absolute_path_rejected");
+    check(Version::HTTP_11, "http://x", &[host], 404, "absolute_path_rejected");
+    check(Version::HTTP_11, "http://x/y", &[], 400, "missing_host_header");
+    check(Version::HTTP_11, "/y", &[host], 200, "");
+    check(Version::HTTP_2, "http://x/y", &[], 200, "");
 }
 
 /// Routing and the upstream must go by the same name.
