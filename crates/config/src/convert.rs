@@ -107,10 +107,7 @@ fn write(
             return None;
         }
     };
-    if let Some(found) = v1::detect(&tree) {
-        issues.error(root_place(name, found.mark), ErrorKind::Unsupported, found.message);
-        return None;
-    }
+    let tree = if v1::is_v1(&tree) { v1::upgrade(&tree, name, &options.limits, issues) } else { tree };
     let descriptor = nuncio_api::descriptors().get_message_by_name(BOOTSTRAP)?;
     let message = walk(&descriptor, None, &tree, name, options, issues);
     if issues.has_errors() {

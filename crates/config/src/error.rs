@@ -134,6 +134,9 @@ pub enum WarningKind {
     Unknown,
     /// A field that is not honoured, let pass by `allow_unsupported`.
     Unsupported,
+    /// Something in a v1 configuration that the v3 format cannot say, or not in the same way: the message tells what
+    /// happens instead.
+    Lossy,
 }
 
 /// Collects problems while a configuration is read, so that one run shows all of them.

@@ -161,9 +161,11 @@ fn read<'t>(
             Err(error) => issues.error(root_place(name, error.mark), error.kind, error.message),
         }
     }
-    for (name, tree) in &trees {
-        if let Some(found) = v1::detect(tree) {
-            issues.error(root_place(name, found.mark), ErrorKind::Unsupported, found.message);
+    if message_type == BOOTSTRAP {
+        for (name, tree) in &mut trees {
+            if v1::is_v1(tree) {
+                *tree = v1::upgrade(tree, name, &options.limits, issues);
+            }
         }
     }
     if issues.has_errors() {

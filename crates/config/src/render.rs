@@ -73,6 +73,7 @@ impl<'p> From<&'p Warning> for Problem<'p> {
             WarningKind::NameOnly => "name_only",
             WarningKind::Unknown => "unknown",
             WarningKind::Unsupported => "unsupported",
+            WarningKind::Lossy => "lossy",
         };
         Self { severity: Severity::Warning, kind, place: &warning.place, message: &warning.message }
     }

@@ -1,45 +1,86 @@
-//! Recognises the JSON configuration of Envoy's first API, which looks nothing like today's.
+//! The configuration of Envoy's first API, which looks nothing like today's: it is read as strictly as its last release
+//! read it and upgraded, tree to tree, to the v3 format.
+//!
+//! Every value of the new tree has the position of the v1 value that it comes from, so whatever later phases find is
+//! reported at the line of the file as its author wrote it. A default that v3 has changed is written out. What v3
+//! cannot say is a warning of the kind [`WarningKind::Lossy`](crate::WarningKind::Lossy), or an error where leaving it
+//! out would open a door.
 
-use crate::tree::{Mark, Node};
+use std::sync::Arc;
 
-pub(crate) struct Found {
-    pub(crate) mark: Mark,
-    pub(crate) message: String,
+use crate::{
+    error::Issues,
+    source::Limits,
+    tree::{Node, Plain},
+};
+
+mod access_log;
+mod address;
+mod cluster;
+mod fields;
+mod header;
+mod health_check;
+mod http;
+mod http_filter;
+mod listener;
+mod network_filter;
+mod poller;
+mod rate_limit;
+mod reader;
+mod route;
+mod route_action;
+mod schema;
+mod server;
+mod tcp_proxy;
+mod tls;
+mod tracing;
+
+/// Whether the document has something that only the v1 format has.
+pub(crate) fn is_v1(tree: &Node<'_>) -> bool {
+    let has = |key: &str, inner: &[&str]| {
+        tree.get(key).is_some_and(|entry| inner.iter().any(|key| entry.value.get(key).is_some()))
+    };
+    let admin = tree.get("admin").and_then(|entry| entry.value.get("address"));
+    let text = admin.and_then(|entry| entry.value.scalar());
+    tree.get("listeners").is_some()
+        || has("cluster_manager", &["clusters", "sds", "cds"])
+        || has("admin", &["port"])
+        || text.is_some_and(|scalar| matches!(scalar.plain(), None | Some(Plain::Text)))
 }
 
-/// The first thing in the document that only the v1 format has.
-pub(crate) fn detect(tree: &Node<'_>) -> Option<Found> {
-    let listeners = tree.get("listeners");
-    let clusters = tree
-        .get("cluster_manager")
-        .filter(|entry| ["clusters", "sds", "cds"].iter().any(|key| entry.value.get(key).is_some()));
-    let entry = listeners.or(clusters)?;
-    let message = format!(
-        "{:?} at the top level is Envoy's v1 configuration format, which is not supported yet; write it in the v3 \
-         format, where listeners and clusters stand under \"static_resources\"",
-        entry.key
-    );
-    Some(Found { mark: entry.mark, message })
+/// The v3 bootstrap that the v1 document `tree` stands for. Mistakes and warnings go to `issues`; after a mistake the
+/// result has a gap where it was.
+pub(crate) fn upgrade<'t>(
+    tree: &Node<'t>,
+    source: &Arc<str>,
+    limits: &Limits,
+    issues: &mut Issues,
+) -> Node<'t> {
+    let budget = limits.nodes.saturating_add(limits.alias_nodes);
+    server::bootstrap(&mut reader::Upgrade::new(source, budget, issues), tree)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{parse::parse, source::Limits};
+    use crate::parse::parse;
 
     #[track_caller]
-    fn check(text: &str, expected: Option<(u32, u32)>) {
-        let limits = Limits::default();
-        let found = detect(&parse(text, &limits).unwrap());
-        assert_eq!(found.map(|found| (found.mark.line(), found.mark.column())), expected, "{text}");
+    fn check(text: &str, expected: bool) {
+        assert_eq!(is_v1(&parse(text, &Limits::default()).unwrap()), expected, "{text}");
     }
 
     #[test]
     fn the_old_format_is_recognised() {
-        check("{\"listeners\": [], \"cluster_manager\": {\"clusters\": []}}", Some((1, 2)));
-        check("{\"cluster_manager\": {\"clusters\": []}}", Some((1, 2)));
-        check("cluster_manager: {local_cluster_name: a}", None);
-        check("static_resources: {listeners: []}", None);
-        check("", None);
+        check("{\"listeners\": [], \"cluster_manager\": {\"clusters\": []}}", true);
+        check("{\"cluster_manager\": {\"clusters\": []}}", true);
+        check("{\"cluster_manager\": {\"sds\": {}}}", true);
+        check("{\"cluster_manager\": {\"cds\": {}}}", true);
+        check("{\"admin\": {\"address\": \"tcp://127.0.0.1:1\"}}", true);
+        check("{\"admin\": {\"port\": 1}}", true);
+        check("admin: {address: {socket_address: {}}}", false);
+        check("cluster_manager: {local_cluster_name: a}", false);
+        check("static_resources: {listeners: []}", false);
+        check("", false);
     }
 }

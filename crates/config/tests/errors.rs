@@ -54,13 +54,6 @@ fn text_that_is_no_configuration() {
         "a: 1\n---\nb: 1",
         &["f:2:1: a second document starts here; a configuration is one document"],
     );
-    check_errors(
-        r#"{"listeners": [], "admin": {}, "cluster_manager": {"clusters": []}}"#,
-        &[
-            "f:1:2: \"listeners\" at the top level is Envoy's v1 configuration format, which is not supported yet; write \
-           it in the v3 format, where listeners and clusters stand under \"static_resources\"",
-        ],
-    );
     let errors = load_text("a: [1").unwrap_err();
     assert_eq!(errors.errors()[0].kind, ErrorKind::Syntax);
 }

@@ -1,7 +1,14 @@
 //! Small files for the tests to break.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+use std::path::Path;
+
 use nuncio_config::{ConfigErrors, LoadOptions, Loaded, Source, load};
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
 
 /// A bootstrap with one cluster that has `fields` besides its name.
 pub(crate) fn cluster(fields: &str) -> String {
