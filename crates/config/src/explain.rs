@@ -80,7 +80,10 @@ fn of_field(field: &FieldDescriptor) -> Explanation {
     let facts = Facts::of(field);
     let mut rows = vec![("type", facts::type_in_words(field))];
     if let Kind::Enum(of) = facts::value_kind(field) {
-        rows.push(("values", values(&of)));
+        rows.push(("values", values(&of, facts.refused)));
+    }
+    if !facts.refused.is_empty() {
+        rows.push(("refused", format!("{}, which is not supported", facts.refused.join(", "))));
     }
     if facts::holds_extension(field) {
         rows.push(("supported", support::extensions_in(field.full_name()).join(", ")));
@@ -106,9 +109,10 @@ fn of_field(field: &FieldDescriptor) -> Explanation {
     Explanation { title: field.full_name().to_owned(), rows, fields }
 }
 
-fn values(of: &EnumDescriptor) -> String {
-    let names = facts::enum_names(of).join(", ");
-    format!("{names}; in any case, or the number")
+fn values(of: &EnumDescriptor, refused: &[&str]) -> String {
+    let mut names = facts::enum_names(of);
+    names.retain(|name| !refused.contains(&name.as_str()));
+    format!("{}; in any case, or the number", names.join(", "))
 }
 
 /// `None` for a message without fields.

@@ -15,6 +15,8 @@ pub(crate) struct Facts {
     /// `None` in the messages of `google.protobuf`, which are neither supported nor unsupported by themselves.
     pub(crate) support: Option<Support>,
     pub(crate) default: Option<String>,
+    /// The values that are not supported, where the field itself is.
+    pub(crate) refused: &'static [&'static str],
 }
 
 impl Facts {
@@ -29,6 +31,7 @@ impl Facts {
             required,
             deprecated: deprecated.is_some_and(|value| value.as_bool() == Some(true)),
             support: is_ours.then(|| support::of_field(message.full_name(), field.name())),
+            refused: support::values::refused(message.full_name(), field.name()),
             default: if required { None } else { default(field) },
             rules,
         }

@@ -179,6 +179,9 @@ impl Builder {
         let default = facts.default.iter().filter(|default| *default != "\"\"");
         words.extend(default.map(|default| format!(" Default: {default}.")));
         words.extend(facts.rules_in_words().iter().map(|rule| format!(" {}", sentence(rule))));
+        if !facts.refused.is_empty() {
+            words = words + " Not supported: " + &facts.refused.join(", ") + ".";
+        }
         if let Some(support @ Support::NoEffect(_)) = facts.support {
             words = words + " " + &sentence(&facts::support_in_words(support));
         }
@@ -193,7 +196,15 @@ impl Builder {
     fn value(&mut self, field: &FieldDescriptor, kind: &Kind, ignored: bool) -> Keywords {
         match kind {
             Kind::String => Map::from_iter([("type".to_owned(), "string".into())]),
-            Kind::Enum(of) => self.enumeration(of),
+            Kind::Enum(of) => self.enumeration(field, of, ignored),
+            Kind::Bool => {
+                let mut boolean = self.scalar(kind);
+                let refused = support::values::refused(field.parent_message().full_name(), field.name());
+                if let (Some(refused), false) = (refused.first(), ignored) {
+                    boolean.insert("not".to_owned(), json!({"const": *refused == "true"}));
+                }
+                boolean
+            }
             Kind::Message(message) if message.full_name() == "google.protobuf.Any" => {
                 self.extension(field, ignored)
             }
@@ -217,10 +228,21 @@ impl Builder {
         self.define(name, || definition)
     }
 
-    fn enumeration(&mut self, of: &EnumDescriptor) -> Keywords {
-        self.define(of.full_name(), || {
-            let names = facts::enum_names(of);
-            let numbers: Vec<i32> = of.values().map(|value| value.number()).collect();
+    /// Where the field is honoured and some values are not, those are left out.
+    fn enumeration(&mut self, field: &FieldDescriptor, of: &EnumDescriptor, ignored: bool) -> Keywords {
+        let refused = match ignored {
+            true => &[],
+            false => support::values::refused(field.parent_message().full_name(), field.name()),
+        };
+        let name = if refused.is_empty() {
+            of.full_name().to_owned()
+        } else {
+            format!("values:{}", field.full_name())
+        };
+        self.define(&name, || {
+            let values: Vec<_> = of.values().filter(|value| !refused.contains(&value.name())).collect();
+            let names: Vec<String> = values.iter().map(|value| value.name().to_owned()).collect();
+            let numbers: Vec<i32> = values.iter().map(|value| value.number()).collect();
             json!({"anyOf": [
                 {"enum": &names},
                 {"type": "string", "pattern": scalars::any_case(&names)},

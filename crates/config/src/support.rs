@@ -6,6 +6,7 @@ pub(crate) mod defaults;
 mod http;
 mod listener;
 mod server;
+pub(crate) mod values;
 
 /// What becomes of a field or of an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -147,6 +147,11 @@ fn mistakes_do_not_fit() {
         cluster("connect_timeout: 5m"),
         cluster("lb_policy: BEST"),
         cluster("lb_policy: 77"),
+        // Values that are not supported.
+        cluster("type: EDS"),
+        cluster("type: eds"),
+        cluster("type: 3"),
+        manager("stat_prefix: s, route_config: {}, normalize_path: true"),
         cluster("respect_dns_ttl: 1"),
         cluster("per_connection_buffer_limit_bytes: -1"),
         cluster("per_connection_buffer_limit_bytes: 4294967296"),
@@ -189,8 +194,8 @@ fn a_message_looks_like_this() {
             "type": "object",
             "properties": {
                 "protocol": {
-                    "$ref": "#/$defs/envoy.config.core.v3.SocketAddress.Protocol",
-                    "description": "envoy.config.core.v3.SocketAddress.Protocol. Default: TCP.",
+                    "$ref": "#/$defs/values:envoy.config.core.v3.SocketAddress.protocol",
+                    "description": "envoy.config.core.v3.SocketAddress.Protocol. Default: TCP. Not supported: UDP.",
                 },
                 "address": {"type": "string", "minLength": 1, "description": "String. Is required."},
                 "port_value": {
@@ -210,8 +215,12 @@ fn a_message_looks_like_this() {
         })
     );
     assert_eq!(
-        root["$defs"]["envoy.config.core.v3.SocketAddress.Protocol"],
-        json!({"anyOf": [{"enum": ["TCP", "UDP"]}, {"type": "string", "pattern": "^(?:[Tt][Cc][Pp]|[Uu][Dd][Pp])$"}, {"enum": [0, 1]}]})
+        root["$defs"]["values:envoy.config.core.v3.SocketAddress.protocol"],
+        json!({"anyOf": [
+            {"enum": ["TCP"]},
+            {"type": "string", "pattern": "^(?:[Tt][Cc][Pp])$"},
+            {"enum": [0]},
+        ]})
     );
     let dns = &root["$defs"]["envoy.config.cluster.v3.Cluster"]["properties"]["dns_refresh_rate"];
     assert_eq!(

@@ -58,6 +58,12 @@ fn a_field_is_explained() {
          body         honoured            envoy.config.core.v3.DataSource\n  \
          body_format  refused             envoy.config.core.v3.SubstitutionFormatString\n",
     );
+    check(
+        "SocketAddress.protocol",
+        "envoy.config.core.v3.SocketAddress.protocol\n  type      envoy.config.core.v3.SocketAddress.Protocol\n  \
+         values    TCP; in any case, or the number\n  refused   UDP, which is not supported\n  default   TCP\n  \
+         support   honoured\n",
+    );
     // An extension, a list with rules, and what guards.
     check(
         "AccessLog.typed_config",

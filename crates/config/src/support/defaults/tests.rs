@@ -1,7 +1,11 @@
 use prost_reflect::Kind;
 
 use super::{super::entries, *};
-use crate::{LoadOptions, Source, load, rules::Rules, support::Support};
+use crate::{
+    LoadOptions, Source, facts, load,
+    rules::Rules,
+    support::{Support, values},
+};
 
 fn honoured() -> impl Iterator<Item = prost_reflect::FieldDescriptor> {
     let pool = nuncio_api::descriptors();
@@ -64,6 +68,11 @@ fn bootstrap(message: &str, field: &str, value: &str) -> Option<String> {
     };
     let (mark, text) = match message.rsplit_once(".v3.")?.1 {
         "Bootstrap" => return Some(text),
+        "SocketAddress" => {
+            return Some(format!(
+                "admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: 1, {text}}}}}}}"
+            ));
+        }
         "Listener" => ("LISTENER", text),
         "Router" => ("ROUTER", text),
         "RouteMatch" => ("MATCH", text),
@@ -99,6 +108,40 @@ fn bootstrap(message: &str, field: &str, value: &str) -> Option<String> {
         whole = whole.replace(&format!(" {known}"), &filling);
     }
     Some(whole)
+}
+
+/// All values of a field that has only a few.
+fn values(field: &prost_reflect::FieldDescriptor) -> Vec<String> {
+    match field.kind() {
+        _ if field.is_list() || field.is_map() => Vec::new(),
+        Kind::Bool => vec!["false".to_owned(), "true".to_owned()],
+        Kind::Message(of) if of.full_name() == "google.protobuf.BoolValue" => {
+            vec!["false".to_owned(), "true".to_owned()]
+        }
+        Kind::Enum(of) => facts::enum_names(&of),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn exactly_the_values_that_are_said_to_be_refused_are_refused() {
+    let mut wrong = Vec::new();
+    let mut seen = Vec::new();
+    for field in honoured() {
+        let message = field.parent_message().full_name().to_owned();
+        let refused = values::refused(&message, field.name());
+        for value in values(&field) {
+            let Some(text) = bootstrap(&message, field.name(), &value) else { continue };
+            seen.push((message.clone(), field.name().to_owned()));
+            if lowered(&text).is_none() != refused.contains(&&*value) {
+                wrong.push(format!("{}: {value}", field.full_name()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "support/values.rs says otherwise of {wrong:#?}");
+    for (message, field, _) in values::REFUSED {
+        assert!(seen.iter().any(|(of, name)| of == message && name == field), "{message}.{field}");
+    }
 }
 
 /// The model as text, or that it was refused.
