@@ -19,7 +19,6 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         &["RING_HASH", "MAGLEV", "CLUSTER_PROVIDED", "LOAD_BALANCING_POLICY_CONFIG"],
     ),
     ("envoy.config.cluster.v3.Cluster", "type", &["LOGICAL_DNS", "EDS", "ORIGINAL_DST"]),
-    ("envoy.config.core.v3.Http1ProtocolOptions", "allow_absolute_url", &["false"]),
     ("envoy.config.core.v3.SocketAddress", "protocol", &["UDP"]),
     (
         "envoy.config.endpoint.v3.LbEndpoint",
