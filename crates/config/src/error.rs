@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Semantic,
     /// Something that Envoy has and Nuncio does not.
     Unsupported,
+    /// Something that this machine refuses at the start: an address in use, a file that cannot be opened.
+    Machine,
 }
 
 /// Everything that is wrong with a configuration, in the order of the files and lines. Never empty.
@@ -74,6 +76,20 @@ impl ConfigErrors {
     /// The errors, by source, line and column.
     pub fn errors(&self) -> &[ConfigError] {
         &self.errors
+    }
+
+    /// The errors that whoever starts a configuration found, which must not be none.
+    pub fn of(mut errors: Vec<ConfigError>) -> Self {
+        errors.sort_by(|one, other| {
+            let order = |place: &Place| (place.line, place.column);
+            one.place.source.cmp(&other.place.source).then(order(&one.place).cmp(&order(&other.place)))
+        });
+        Self { errors, warnings: Vec::new(), omitted: 0 }
+    }
+
+    /// Forgets the warnings that are not wanted.
+    pub fn retain_warnings(&mut self, is_wanted: impl FnMut(&Warning) -> bool) {
+        self.warnings.retain(is_wanted);
     }
 
     /// What was worth a warning up to the point where loading ended.
@@ -202,6 +218,15 @@ impl Issues {
         };
         if !self.unread.iter().any(unread) && !self.errors.iter().any(same) {
             self.error(place, kind, message);
+        }
+    }
+
+    /// An error that whoever runs the configuration has found in what could be read of it, unless it only echoes that
+    /// something in there could not.
+    pub(crate) fn found_later(&mut self, error: ConfigError) {
+        let path = &error.place.path;
+        if !self.errors.iter().any(|known| is_within(path, &known.place.path)) {
+            self.later_error(error.place, error.kind, error.message);
         }
     }
 

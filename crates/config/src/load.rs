@@ -11,7 +11,7 @@ use crate::{
     check::check,
     document::Document,
     encoded::Resources,
-    error::{ConfigErrors, ErrorKind, Issues, Warning},
+    error::{ConfigError, ConfigErrors, ErrorKind, Issues, Warning},
     lower,
     model::{self, Place},
     parse::parse_source,
@@ -47,11 +47,43 @@ pub struct Loaded {
 ///
 /// All mistakes of all sources, each with its place.
 pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, ConfigErrors> {
+    load_and_check(sources, options, |_| Vec::new())
+}
+
+/// Loads as [`load`] does, and asks whoever will run the configuration what else is wrong with it: whether
+/// certificates can be used, for instance. It is asked even if something is wrong already, so that all is told at once,
+/// and is then shown what could be read. What it says about a value in which something was wrong before is not
+/// believed.
+///
+/// # Errors
+///
+/// All mistakes of all sources and all that `check` has found, each with its place.
+pub fn load_and_check(
+    sources: &[Source],
+    options: &LoadOptions<'_>,
+    check: impl FnOnce(&model::Bootstrap) -> Vec<ConfigError>,
+) -> Result<Loaded, ConfigErrors> {
     let mut issues = Issues::default();
     let names = names(sources);
-    let Some(read) = read(sources, &names, BOOTSTRAP, options, &mut issues) else {
+    let Some((bootstrap, document)) = lower_all(sources, &names, options, &mut issues, |_| ()) else {
         return Err(issues.into_errors(&names));
     };
+    check(&bootstrap).into_iter().for_each(|error| issues.found_later(error));
+    let warnings = issues.finish(&names)?;
+    Ok(Loaded { bootstrap, warnings, document })
+}
+
+/// Reads and lowers a bootstrap, and lets `inspect` see it in between. What comes out is only to be run if there is no
+/// issue.
+pub(crate) fn lower_all<'t>(
+    sources: &'t [Source],
+    names: &[Arc<str>],
+    options: &LoadOptions<'_>,
+    issues: &mut Issues,
+    inspect: impl FnOnce(&Read<'t>),
+) -> Option<(model::Bootstrap, Document)> {
+    let read = read(sources, names, BOOTSTRAP, options, issues)?;
+    inspect(&read);
     let Read { mut message, places } = read;
     // Of all forms that the configuration takes on the way this is the largest, so it goes before the next one comes;
     // and typed clusters are so large that there is only one of them at a time.
@@ -62,22 +94,15 @@ pub fn load(sources: &[Source], options: &LoadOptions<'_>) -> Result<Loaded, Con
     bytes.extend_from_slice(listeners.bytes());
     bytes.extend_from_slice(clusters.bytes());
     let document = Document::new(bytes);
-    let mut context = lower::Context {
-        places: &places,
-        options,
-        issues: &mut issues,
-        clusters: None,
-        runtime: Default::default(),
-    };
-    let bootstrap = match typed {
-        Ok(typed) => lower::bootstrap(&mut context, typed, &listeners, &clusters),
+    let mut context =
+        lower::Context { places: &places, options, issues, clusters: None, runtime: Default::default() };
+    match typed {
+        Ok(typed) => Some((lower::bootstrap(&mut context, typed, &listeners, &clusters), document)),
         Err(_) => {
-            too_deep(&mut issues, &places);
-            return Err(issues.into_errors(&names));
+            too_deep(issues, &places);
+            None
         }
-    };
-    let warnings = issues.finish(&names)?;
-    Ok(Loaded { bootstrap, warnings, document })
+    }
 }
 
 /// Frees what knows Envoy's API, some 20 MB, once a program has read what it wanted to read. The next reading makes
@@ -136,12 +161,12 @@ pub fn load_route_table(source: &Source, options: &LoadOptions<'_>) -> Result<Ro
 }
 
 /// What the sources say together, and where.
-struct Read<'t> {
-    message: DynamicMessage,
-    places: Places<'t>,
+pub(crate) struct Read<'t> {
+    pub(crate) message: DynamicMessage,
+    pub(crate) places: Places<'t>,
 }
 
-fn names(sources: &[Source]) -> Vec<Arc<str>> {
+pub(crate) fn names(sources: &[Source]) -> Vec<Arc<str>> {
     sources.iter().map(|source| Arc::from(source.name.as_str())).collect()
 }
 

@@ -17,12 +17,17 @@
 //! );
 //! ```
 
+mod json;
 mod pretty;
 mod secrets;
 
 use std::fmt;
 
-pub use self::pretty::Renderer;
+pub(crate) use self::json::{place_json, problem_json};
+pub use self::{
+    json::{JSON_VERSION, json},
+    pretty::Renderer,
+};
 use crate::{
     error::{ConfigError, ErrorKind, Warning, WarningKind, position, sentence},
     model::Place,
@@ -61,6 +66,7 @@ impl<'p> From<&'p ConfigError> for Problem<'p> {
             ErrorKind::Rule => "rule",
             ErrorKind::Semantic => "semantic",
             ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Machine => "machine",
         };
         Self { severity: Severity::Error, kind, place: &error.place, message: &error.message }
     }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{TLS, check_errors, cluster, listener, load_text, manager, routes};
-use nuncio_config::{ErrorKind, LoadOptions, Source, load};
+use nuncio_config::{ConfigError, ErrorKind, LoadOptions, Source, load, load_and_check, model::Place};
 
 /// Three mistakes of different phases in the file of the example, all found in one run.
 #[test]
@@ -280,5 +280,52 @@ fn a_listener_needs_its_address() {
             "f:6:16: static_resources.listeners[0].filter_chains[0].filters: a filter chain without an HTTP connection manager \
          is not supported",
         ],
+    );
+}
+
+/// Who will run the configuration is asked about what could be read, and not believed about what could not.
+#[test]
+fn a_check_from_outside_adds_its_errors() {
+    let text = |timeout: &str| {
+        format!(
+            "static_resources:\n  clusters:\n  - name: a\n    connect_timeout: {timeout}\n  - {{name: b, zzz: 1}}\n  - name: c\n"
+        )
+    };
+    #[track_caller]
+    fn check(text: &str, wrong: &[&str], expected: &[&str]) {
+        let sources = [Source::new("f", text)];
+        let result = load_and_check(&sources, &LoadOptions::default(), |bootstrap| {
+            assert_eq!(bootstrap.clusters.len(), 3, "what is right is there");
+            let error = |path: &&str| {
+                let place = Place { source: "f".into(), line: 6, column: 3, width: 0, path: (*path).into() };
+                ConfigError { place, kind: ErrorKind::Machine, message: "no".to_owned() }
+            };
+            wrong.iter().map(error).collect()
+        });
+        let errors = result.unwrap_err();
+        let shown: Vec<String> = errors.errors().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, expected);
+    }
+    let typo =
+        "f:5:15: static_resources.clusters[1]: unknown field \"zzz\" in envoy.config.cluster.v3.Cluster";
+    let no = |at: &str| format!("f:6:3: static_resources.clusters{at}: no");
+    check(&text("1s"), &["static_resources.clusters[2].name"], &[typo, &no("[2].name")]);
+    // The place of an error is not asked for what is in it, and an unknown field says nothing about its neighbours.
+    check(
+        &text("1s"),
+        &["static_resources.clusters[1]", "static_resources.clusters[1].name"],
+        &[typo, &no("[1].name")],
+    );
+    let bad = "f:4:22: static_resources.clusters[0].connect_timeout: expected a duration in seconds such as 1.5s, found the \
+               string \"x\"";
+    check(
+        &text("x"),
+        &[
+            "static_resources.clusters[0].connect_timeout.seconds",
+            "static_resources.clusters[0]",
+            "",
+            "other",
+        ],
+        &[bad, typo, "f:6:3: other: no"],
     );
 }

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{TLS, cluster, listener, load_text};
+use common::{TLS, cluster, listener, load_text, routes};
 use nuncio_config::{
     LoadOptions, Source, load,
-    render::{Problem, Renderer, in_order},
+    render::{Problem, Renderer, in_order, json},
 };
 
 /// All problems of the text.
@@ -254,4 +254,36 @@ fn a_secret_is_masked_wherever_lines_break() {
             }
         }
     }
+}
+
+#[test]
+fn the_object_for_programs() {
+    let text = cluster("connect_timeot: 1s\nuse_tcp_for_dns_lookups: true");
+    let errors = load_text(&text).unwrap_err();
+    let expected = serde_json::json!({
+        "version": 1,
+        "file": "f",
+        "errors": [{
+            "kind": "unknown",
+            "place": {"file": "f", "line": 4, "column": 5, "end_column": 19},
+            "path": "static_resources.clusters[0]",
+            "message": "unknown field \"connect_timeot\" in envoy.config.cluster.v3.Cluster (did you mean \
+                        \"connect_timeout\"?)",
+        }],
+        "warnings": [{
+            "kind": "deprecated",
+            "place": {"file": "f", "line": 5, "column": 30, "end_column": 34},
+            "path": "static_resources.clusters[0].use_tcp_for_dns_lookups",
+            "message": "\"use_tcp_for_dns_lookups\" is deprecated in Envoy's API",
+        }],
+        "summary": {
+            "valid": false, "errors": 1, "warnings": 1, "listeners": null, "clusters": null, "routes": null
+        },
+    });
+    assert_eq!(json("f", Err(&errors)), expected);
+    let loaded = load_text(&routes("- match: {prefix: /}\n  route: {cluster: a}")).unwrap();
+    let summary = serde_json::json!({
+        "valid": true, "errors": 0, "warnings": 0, "listeners": 1, "clusters": 2, "routes": 1
+    });
+    assert_eq!(json("f", Ok(&loaded))["summary"], summary);
 }

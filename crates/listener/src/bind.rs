@@ -21,7 +21,7 @@ pub struct BoundListener {
 
 /// Why a listener's address cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("{place}: cannot bind '{address}': {error}{}", hint(*address, error))]
+#[error("{place}: {}", self.message())]
 pub struct BindError {
     /// Where the address is written.
     pub place: Place,
@@ -127,6 +127,12 @@ impl Options {
 }
 
 impl BindError {
+    /// What was refused and what to do about it, without the place.
+    pub fn message(&self) -> String {
+        let Self { address, error, .. } = self;
+        format!("cannot bind '{address}': {error}{}", hint(*address, error))
+    }
+
     fn new(place: &Place, address: SocketAddr, error: io::Error) -> Self {
         Self { place: place.clone(), address, error }
     }

@@ -18,7 +18,10 @@ use std::{
 };
 
 use metrics::{Counter, Gauge};
-use nuncio_config::model::{AccessLog, AccessLogSink, Place};
+use nuncio_config::{
+    ConfigError, ErrorKind,
+    model::{AccessLog, AccessLogSink, Place},
+};
 use nuncio_service::LineSink;
 use nuncio_stats::{Registry, Shard};
 
@@ -39,15 +42,6 @@ pub(crate) struct AccessLogs {
     shared: Arc<Shared>,
     registry: Registry,
     thread: Option<JoinHandle<()>>,
-}
-
-/// A file that cannot be opened, and the place in the configuration that names it.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: cannot open the access log {path}: {error}")]
-pub(crate) struct OpenError {
-    place: Place,
-    path: String,
-    error: io::Error,
 }
 
 /// What the writing thread and the writers share.
@@ -104,7 +98,7 @@ impl AccessLogs {
         logs: impl IntoIterator<Item = (&'a AccessLog, &'a Place)>,
         flush: FlushOptions,
         registry: &Registry,
-    ) -> Result<Self, Vec<OpenError>> {
+    ) -> Result<Self, Vec<ConfigError>> {
         let mut outputs: Vec<Output> = Vec::new();
         let mut errors = Vec::new();
         for (log, place) in logs {
@@ -117,7 +111,7 @@ impl AccessLogs {
                     target: Mutex::new(target),
                     buffers: Mutex::default(),
                 }),
-                Err((path, error)) => errors.push(OpenError { place: place.clone(), path, error }),
+                Err((path, error)) => errors.push(cannot_open(place, &path, &error)),
             }
         }
         if !errors.is_empty() {
@@ -136,8 +130,7 @@ impl AccessLogs {
             match spawned {
                 Ok(thread) => Some(thread),
                 Err(error) => {
-                    let path = "(the writing thread)".to_owned();
-                    return Err(vec![OpenError { place: Place::default(), path, error }]);
+                    return Err(vec![cannot_open(&Place::default(), "(the writing thread)", &error)]);
                 }
             }
         };
@@ -194,6 +187,11 @@ impl Drop for AccessLogs {
             let _ = thread.join();
         }
     }
+}
+
+fn cannot_open(place: &Place, path: &str, error: &io::Error) -> ConfigError {
+    let message = format!("cannot open the access log {path}: {error}");
+    ConfigError { place: place.clone(), kind: ErrorKind::Machine, message }
 }
 
 fn is_discarded(sink: &AccessLogSink) -> bool {

@@ -39,6 +39,15 @@ pub struct Common {
     #[arg(long, value_enum, default_value_t = Mode::Serve, ignore_case = true)]
     pub mode: Mode,
 
+    /// How to show problems: with the lines they are about, in one line each, or as JSON on standard output
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Auto)]
+    pub format: Format,
+
+    /// Say of each field that the configuration uses whether it is honoured, has no effect here, or is not supported,
+    /// and exit: with 0 if nothing is wrong and all is supported
+    #[arg(long)]
+    pub report: bool,
+
     /// Number of worker threads; by default the CPUs that affinity and the cgroup's quota allow
     #[arg(long, value_name = "N")]
     pub concurrency: Option<u32>,
@@ -139,6 +148,19 @@ pub enum Mode {
     Validate,
     /// Start everything, wait until all clusters are there, and exit
     InitOnly,
+}
+
+/// How problems are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `pretty` on a terminal, `plain` elsewhere
+    Auto,
+    /// With the line of the file under each, in colour on a terminal unless NO_COLOR is set
+    Pretty,
+    /// One line each: file:line:column: path: message
+    Plain,
+    /// One object on standard output
+    Json,
 }
 
 /// A proxy at the edge, before several services.

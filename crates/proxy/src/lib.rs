@@ -11,6 +11,7 @@ mod log;
 mod memory;
 mod run;
 mod server;
+mod show;
 pub mod stack;
 mod worker;
 
@@ -19,5 +20,5 @@ pub use nuncio_tls::Crypto;
 pub use self::{
     access_log::FlushOptions,
     run::{main_front_proxy, main_sidecar},
-    server::{Options, QUIT_DRAIN, RunError, Running, ServerHandle, StartErrors, check, start},
+    server::{Options, QUIT_DRAIN, RunError, Running, ServerHandle, check, start},
 };

@@ -3,12 +3,15 @@
 use std::{
     ffi::OsString,
     future::pending,
-    path::Path,
     process::ExitCode,
+    string::FromUtf8Error,
     time::{Duration, Instant},
 };
 
-use nuncio_config::{LoadOptions, Loaded, Source, WarningKind, load};
+use nuncio_config::{
+    ConfigError, ConfigErrors, ErrorKind, LoadOptions, Loaded, Source, load_and_check, model::Place,
+    report::report,
+};
 use nuncio_tls::Crypto;
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +22,7 @@ use crate::{
     cli::{Common, Invocation, Mode},
     log::{self, LogOptions},
     server::{self, Options, Running},
+    show::Show,
 };
 
 /// The exit code where a start was refused, or where a server ended by itself.
@@ -66,7 +70,13 @@ fn invoke(invocation: &Invocation, crypto: Crypto, started: Instant) -> Result<u
         print!("{text}");
         return Ok(0);
     }
-    let sources = sources(invocation)?;
+    let show = match sources(invocation)? {
+        Ok(sources) => Show::new(common, sources),
+        Err(errors) => {
+            Show::new(common, Vec::new()).refuse(errors);
+            return Ok(FAILURE);
+        }
+    };
     log::init(&LogOptions {
         level: &common.log_level,
         component_levels: &common.component_log_level,
@@ -83,19 +93,27 @@ fn invoke(invocation: &Invocation, crypto: Crypto, started: Instant) -> Result<u
         allow_unknown_static_fields: common.allow_unknown_static_fields,
         ..LoadOptions::default()
     };
-    let mut loaded = load(&sources, &options).map_err(|errors| errors.to_string())?;
-    for warning in &loaded.warnings {
-        if !(common.skip_deprecated_logs && warning.kind == WarningKind::Deprecated) {
-            tracing::warn!(target: "nuncio_config", "{warning}");
-        }
+    let check = |bootstrap: &_| server::check(bootstrap, &crypto);
+    if common.report {
+        let mut report = report(show.sources(), &options, check);
+        show.report(&mut report);
+        return Ok(if report.is_supported() { 0 } else { FAILURE });
     }
-    override_node(&mut loaded, common);
+    let mut loaded = match load_and_check(show.sources(), &options, check) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            show.refuse(errors);
+            return Ok(FAILURE);
+        }
+    };
     if common.mode == Mode::Validate {
-        server::check(&loaded.bootstrap, &crypto).map_err(|errors| errors.to_string())?;
-        let path = common.config_path.as_deref().unwrap_or(Path::new(""));
-        println!("configuration '{}' OK", path.display());
+        show.accept(loaded);
         return Ok(0);
     }
+    for warning in loaded.warnings.iter().filter(|warning| show.is_wanted(warning)) {
+        tracing::warn!(target: "nuncio_config", "{warning}");
+    }
+    override_node(&mut loaded, common);
     let options = Options {
         workers: common.workers(),
         flush: FlushOptions {
@@ -113,21 +131,35 @@ fn invoke(invocation: &Invocation, crypto: Crypto, started: Instant) -> Result<u
     let runtime = runtime.map_err(|error| format!("error: cannot start a runtime: {error}"))?;
     runtime.block_on(async {
         let signals = Signals::new().map_err(|error| format!("error: cannot watch signals: {error}"))?;
-        let running = server::start(&loaded, &options).map_err(|errors| errors.to_string())?;
+        let running = match server::start(&loaded, &options) {
+            Ok(running) => running,
+            Err(errors) => {
+                show.refuse(errors);
+                return Ok(FAILURE);
+            }
+        };
+        drop(show);
         nuncio_config::release_schema();
         serve(&running, signals, common, &invocation.command).await
     })
 }
 
-/// The texts to load, in the order in which they are merged.
-fn sources(invocation: &Invocation) -> Result<Vec<Source>, String> {
+/// The texts to load, in the order in which they are merged, or why they cannot be had.
+fn sources(invocation: &Invocation) -> Result<Result<Vec<Source>, ConfigErrors>, String> {
     let common = &invocation.common;
     let mut sources = Vec::new();
     if let Some(path) = &common.config_path {
         let name = path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| format!("error: cannot read {name}: {error}"))?;
-        let text = String::from_utf8(text).map_err(|_| format!("error: {name} is not UTF-8 text"))?;
-        sources.push(Source::new(name, text));
+        let text = std::fs::read(path)
+            .map_err(|error| (ErrorKind::Machine, format!("cannot be read: {error}")))
+            .and_then(|text| String::from_utf8(text).map_err(not_utf8));
+        match text {
+            Ok(text) => sources.push(Source::new(name, text)),
+            Err((kind, message)) => {
+                let place = Place { source: name.into(), ..Place::default() };
+                return Ok(Err(ConfigErrors::of(vec![ConfigError { place, kind, message }])));
+            }
+        }
     }
     if !common.config_yaml.is_empty() {
         sources.push(Source::new("--config-yaml", &*common.config_yaml));
@@ -140,7 +172,13 @@ fn sources(invocation: &Invocation) -> Result<Vec<Source>, String> {
                     and its companions make one (see --help)"
             .to_owned());
     }
-    Ok(sources)
+    Ok(Ok(sources))
+}
+
+fn not_utf8(error: FromUtf8Error) -> (ErrorKind, String) {
+    let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    (ErrorKind::Syntax, format!("is not UTF-8 text: line {line} has other bytes"))
 }
 
 /// The command line's word on who this server is counts more than the file's.

@@ -18,7 +18,7 @@ use std::{
 };
 
 use nuncio_admin::ServerState;
-use nuncio_config::Loaded;
+use nuncio_config::{ConfigErrors, Loaded};
 use nuncio_service::Advice;
 use nuncio_stats::Registry;
 use nuncio_tls::Crypto;
@@ -28,7 +28,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-pub use self::prepare::{StartErrors, check};
+pub use self::prepare::check;
 use crate::access_log::{AccessLogs, FlushOptions};
 
 /// How long `POST /quitquitquit` lets running responses go on. Envoy ends at once; a second is enough for most
@@ -96,15 +96,16 @@ enum Command {
 ///
 /// # Errors
 /// Everything that the configuration asks for and this machine refuses; nothing was started then.
-pub fn start(loaded: &Loaded, options: &Options) -> Result<Running, StartErrors> {
+pub fn start(loaded: &Loaded, options: &Options) -> Result<Running, ConfigErrors> {
     let registry = Registry::new(options.workers);
     let prepared = prepare::prepare(loaded, options, &registry)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("main")
-        .enable_all()
-        .build()
-        .map_err(|error| StartErrors::one(format!("cannot start the main runtime: {error}")))?;
+    let runtime =
+        Builder::new_multi_thread().worker_threads(2).thread_name("main").enable_all().build().map_err(
+            |error| {
+                let message = format!("cannot be started: {error}");
+                ConfigErrors::of(vec![prepare::machine_error("the main runtime", message)])
+            },
+        )?;
     let listeners = prepared.listeners.iter().map(|listener| listener.local_address).collect();
     let admin = prepared.admin.as_ref().map(|admin| admin.local_address);
 

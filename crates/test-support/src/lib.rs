@@ -39,7 +39,7 @@ pub use self::{
     mask::mask,
     name_server::{NameServer, Says},
     origin::{Origin, Seen},
-    process::{Directory, Ended, Process, run},
+    process::{Directory, Ended, Process, run, run_on_terminal},
     proxy::{Proxy, RunningProxy, crypto},
     tls::{TlsClient, TlsConnection},
 };

@@ -2,6 +2,8 @@
 
 use std::{
     ffi::OsStr,
+    fs::File,
+    io::Read,
     net::SocketAddr,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -11,7 +13,11 @@ use std::{
     },
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
@@ -78,6 +84,32 @@ impl Drop for Directory {
 /// Runs a program to its end.
 pub async fn run(program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
     Process::spawn(program, arguments, Directory::new()).ended().await
+}
+
+/// Runs a program to its end on a terminal of so many columns, with these environment variables.
+pub fn run_on_terminal(
+    program: &str,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    columns: u16,
+    variables: &[(&str, &str)],
+) -> Ended {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let other_end = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    tcsetwinsize(&other_end, Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
+    let streams = command.stdin(Stdio::null()).stdout(other_end.try_clone().unwrap()).stderr(other_end);
+    let mut child = streams.spawn().unwrap();
+    // With it goes the last of the parent's ends, so that reading stops when the child has ended.
+    drop(command);
+    let mut output = Vec::new();
+    // The error says that nobody can write any more.
+    let _ = File::from(terminal).read_to_end(&mut output);
+    let code = code(child.wait().unwrap());
+    Ended { code, output: String::from_utf8(output).unwrap().replace("\r\n", "\n") }
 }
 
 impl Process {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nuncio_config::{ConfigErrors, Externals, LoadOptions, Loaded, Machine, Source, load};
-use nuncio_proxy::{Crypto, FlushOptions, Options, Running, ServerHandle, StartErrors};
+use nuncio_proxy::{Crypto, FlushOptions, Options, Running, ServerHandle};
 use rustls::crypto::aws_lc_rs;
 use serde_json::Value;
 
@@ -181,7 +181,7 @@ impl Proxy {
     ///
     /// # Errors
     /// What the start was refused for.
-    pub fn try_start(self) -> Result<Running, StartErrors> {
+    pub fn try_start(self) -> Result<Running, ConfigErrors> {
         let loaded = match self.load() {
             Ok(loaded) => loaded,
             Err(errors) => panic!("{errors}"),

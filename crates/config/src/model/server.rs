@@ -23,6 +23,15 @@ pub struct Bootstrap {
     pub stats_flush_interval: Option<Duration>,
 }
 
+impl Bootstrap {
+    /// How many routes all listeners have.
+    pub fn route_count(&self) -> usize {
+        let chains = self.listeners.iter().flat_map(|listener| &listener.filter_chains);
+        let hosts = chains.flat_map(|chain| chain.http_connection_manager.routes.virtual_hosts());
+        hosts.map(|host| host.routes().len()).sum()
+    }
+}
+
 /// Who a server is. Follows `envoy.config.core.v3.Node`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {

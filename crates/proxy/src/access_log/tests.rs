@@ -32,7 +32,11 @@ impl Drop for Directory {
     }
 }
 
-fn open(logs: &[&AccessLog], flush: FlushOptions, registry: &Registry) -> Result<AccessLogs, Vec<OpenError>> {
+fn open(
+    logs: &[&AccessLog],
+    flush: FlushOptions,
+    registry: &Registry,
+) -> Result<AccessLogs, Vec<ConfigError>> {
     let place = Place::generated("listeners[0]");
     AccessLogs::open(logs.iter().map(|log| (*log, &place)), flush, registry)
 }

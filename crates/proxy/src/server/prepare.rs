@@ -1,21 +1,17 @@
 //! Everything of a start that can be refused, tried before anything runs.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use nuncio_config::{
-    Loaded,
+    ConfigError, ConfigErrors, ErrorKind, Loaded,
     model::{AccessLog, Admin, Bootstrap, Listener, Place},
 };
-use nuncio_listener::{BoundListener, ConnectionLimit};
+use nuncio_listener::{BindError, BoundListener, ConnectionLimit};
 use nuncio_stats::Registry;
-use nuncio_tls::{Crypto, ServerContext};
+use nuncio_tls::{Crypto, ServerContext, TlsError};
 
 use super::Options;
 use crate::{access_log::AccessLogs, stack};
-
-/// Everything that a start was refused for. Prints one line each, and how many there are.
-#[derive(Debug)]
-pub struct StartErrors(Vec<String>);
 
 /// What has been opened and bound.
 pub(super) struct Prepared {
@@ -40,34 +36,33 @@ pub(super) struct PreparedAdmin {
     pub(super) local_address: SocketAddr,
 }
 
-/// Checks what a configuration asks for without touching the machine: `--mode validate` after loading.
-///
-/// # Errors
-/// Everything that a start would be refused for, apart from addresses and files.
-pub fn check(bootstrap: &Bootstrap, crypto: &Crypto) -> Result<(), StartErrors> {
+/// Checks what a configuration asks for without touching the machine, to be told with the errors of loading it
+/// ([`nuncio_config::load_and_check`]). Gives everything that a start would be refused for, apart from addresses and
+/// files.
+pub fn check(bootstrap: &Bootstrap, crypto: &Crypto) -> Vec<ConfigError> {
     let mut errors = Vec::new();
     contexts(bootstrap, crypto, &mut errors);
     check_admin(bootstrap, &mut errors);
-    StartErrors::unless_empty(errors)
+    errors
 }
 
 pub(super) fn prepare(
     loaded: &Loaded,
     options: &Options,
     registry: &Registry,
-) -> Result<Prepared, StartErrors> {
+) -> Result<Prepared, ConfigErrors> {
     let bootstrap = &loaded.bootstrap;
     let mut errors = Vec::new();
     let contexts = contexts(bootstrap, &options.crypto, &mut errors);
     check_admin(bootstrap, &mut errors);
     let access_logs = AccessLogs::open(access_logs(bootstrap), options.flush, registry)
-        .map_err(|refused| errors.extend(refused.iter().map(ToString::to_string)));
+        .map_err(|refused| errors.extend(refused));
     let listeners: Vec<Option<PreparedListener>> = bootstrap
         .listeners
         .iter()
         .zip(contexts)
         .map(|(listener, tls)| {
-            let bound = bind(listener, options).map_err(|error| errors.push(error)).ok()?;
+            let bound = bind(listener, options).map_err(|error| errors.push(refused(error))).ok()?;
             let limit = bootstrap.runtime.listener_connection_limit(&listener.name).map(ConnectionLimit::new);
             let local_address = bound.local_address();
             Some(PreparedListener { config: Arc::new(listener.clone()), bound, local_address, tls, limit })
@@ -77,10 +72,10 @@ pub(super) fn prepare(
         .admin
         .as_ref()
         .and_then(|admin| bind_admin(admin, options).map_err(|error| errors.push(error)).ok());
-    StartErrors::unless_empty(errors)?;
-    // No error was collected, so nothing is missing.
-    let (Ok(access_logs), Some(listeners)) = (access_logs, listeners.into_iter().collect()) else {
-        return Err(StartErrors(Vec::new()));
+    let (Ok(access_logs), Some(listeners), true) =
+        (access_logs, listeners.into_iter().collect(), errors.is_empty())
+    else {
+        return Err(ConfigErrors::of(errors));
     };
     Ok(Prepared { listeners, admin, access_logs: Arc::new(access_logs) })
 }
@@ -89,25 +84,27 @@ pub(super) fn prepare(
 fn contexts(
     bootstrap: &Bootstrap,
     crypto: &Crypto,
-    errors: &mut Vec<String>,
+    errors: &mut Vec<ConfigError>,
 ) -> Vec<Option<Arc<ServerContext>>> {
     let mut of_listener = |listener: &Listener| {
         let chain = listener.filter_chains.first()?;
         if let Err(error) = stack::check(chain) {
-            errors.push(format!("{}: {error}", listener.place));
+            errors.push(error_at(&listener.place, ErrorKind::Semantic, error.to_string()));
         }
         let context = ServerContext::new(chain.tls.as_ref()?, crypto);
-        context.map(Arc::new).map_err(|refused| errors.extend(refused.iter().map(ToString::to_string))).ok()
+        let refused = |error: TlsError| error_at(&error.place, ErrorKind::Semantic, error.message);
+        context.map(Arc::new).map_err(|all| errors.extend(all.into_iter().map(refused))).ok()
     };
     bootstrap.listeners.iter().map(&mut of_listener).collect()
 }
 
 /// The admin server writes Envoy's default format only.
-fn check_admin(bootstrap: &Bootstrap, errors: &mut Vec<String>) {
+fn check_admin(bootstrap: &Bootstrap, errors: &mut Vec<ConfigError>) {
     if let Some(admin) = &bootstrap.admin
         && admin.access_log.iter().any(|log| log.format.is_some())
     {
-        errors.push(format!("{}: a format for the admin server's access log is not supported", admin.place));
+        let message = "a format for the admin server's access log is not supported".to_owned();
+        errors.push(error_at(&admin.place, ErrorKind::Unsupported, message));
     }
 }
 
@@ -121,44 +118,36 @@ fn access_logs(bootstrap: &Bootstrap) -> impl Iterator<Item = (&AccessLog, &Plac
     admin.chain(listeners)
 }
 
-fn bind(listener: &Listener, options: &Options) -> Result<BoundListener, String> {
+fn bind(listener: &Listener, options: &Options) -> Result<BoundListener, BindError> {
     if !options.share_ports {
-        BoundListener::probe(listener).map_err(|error| error.to_string())?;
+        BoundListener::probe(listener)?;
     }
-    BoundListener::bind(listener, options.workers).map_err(|error| error.to_string())
+    BoundListener::bind(listener, options.workers)
 }
 
-fn bind_admin(admin: &Admin, options: &Options) -> Result<PreparedAdmin, String> {
-    let mut bound = BoundListener::bind_admin(admin).map_err(|error| error.to_string())?;
+fn bind_admin(admin: &Admin, options: &Options) -> Result<PreparedAdmin, ConfigError> {
+    let mut bound = BoundListener::bind_admin(admin).map_err(refused)?;
     let local_address = bound.local_address();
-    let socket = bound.take(0).ok_or_else(|| format!("{}: no socket", admin.place))?;
+    let no_socket = || error_at(&admin.place, ErrorKind::Machine, "no socket".to_owned());
+    let socket = bound.take(0).ok_or_else(no_socket)?;
     if let Some(path) = &options.admin_address_path {
-        std::fs::write(path, local_address.to_string())
-            .map_err(|error| format!("--admin-address-path: cannot write {}: {error}", path.display()))?;
+        std::fs::write(path, local_address.to_string()).map_err(|error| {
+            machine_error("--admin-address-path", format!("cannot write {}: {error}", path.display()))
+        })?;
     }
     Ok(PreparedAdmin { config: admin.clone(), socket, local_address })
 }
 
-impl StartErrors {
-    pub(super) fn one(error: String) -> Self {
-        Self(vec![error])
-    }
-
-    fn unless_empty(errors: Vec<String>) -> Result<(), Self> {
-        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
-    }
+fn error_at(place: &Place, kind: ErrorKind, message: String) -> ConfigError {
+    ConfigError { place: place.clone(), kind, message }
 }
 
-impl fmt::Display for StartErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for error in &self.0 {
-            writeln!(f, "{error}")?;
-        }
-        match self.0.len() {
-            1 => f.write_str("1 error; nothing was started"),
-            count => write!(f, "{count} errors; nothing was started"),
-        }
-    }
+fn refused(error: BindError) -> ConfigError {
+    error_at(&error.place, ErrorKind::Machine, error.message())
 }
 
-impl std::error::Error for StartErrors {}
+/// What the machine refuses and no file asks for.
+pub(super) fn machine_error(what: &str, message: String) -> ConfigError {
+    let place = Place { source: what.into(), ..Place::default() };
+    ConfigError { place, kind: ErrorKind::Machine, message }
+}
