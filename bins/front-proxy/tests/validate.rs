@@ -14,7 +14,7 @@ const BAD: &str = "static_resources:
   - name: b
     type: STATIC
     use_tcp_for_dns_lookups: true
-    connect_timeout: 5
+    respect_dns_ttl: 1
 ";
 
 /// What is said about a file with the flags; the file is called `FILE` in the output.
@@ -38,7 +38,7 @@ async fn one_line_each_where_there_is_no_terminal() {
     let expected = "\
 FILE:4:5: static_resources.clusters[0]: unknown field \"connect_timeot\" in envoy.config.cluster.v3.Cluster (did you mean \"connect_timeout\"?)
 FILE:7:30: warning: static_resources.clusters[1].use_tcp_for_dns_lookups: \"use_tcp_for_dns_lookups\" is deprecated in Envoy's API
-FILE:8:22: static_resources.clusters[1].connect_timeout: expected a duration in seconds such as 1.5s, found the number 5
+FILE:8:22: static_resources.clusters[1].respect_dns_ttl: expected true or false, found the number 1
 2 errors, 1 warning; nothing was started
 ";
     check(&validate(BAD, &["--mode", "validate"]).await, 1, expected);
@@ -54,9 +54,9 @@ FILE:4:5: static_resources.clusters[0]: unknown field \"connect_timeot\" in envo
 4 |     connect_timeot: 1s
   |     ^^^^^^^^^^^^^^
 
-FILE:8:22: static_resources.clusters[1].connect_timeout: expected a duration in seconds such as 1.5s, found the number 5
+FILE:8:22: static_resources.clusters[1].respect_dns_ttl: expected true or false, found the number 1
   |
-8 |     connect_timeout: 5
+8 |     respect_dns_ttl: 1
   |                      ^
 
 2 errors; nothing was started
@@ -77,8 +77,8 @@ async fn an_object_for_programs() {
         json!({
             "kind": "type",
             "place": {"file": "FILE", "line": 8, "column": 22, "end_column": 23},
-            "path": "static_resources.clusters[1].connect_timeout",
-            "message": "expected a duration in seconds such as 1.5s, found the number 5",
+            "path": "static_resources.clusters[1].respect_dns_ttl",
+            "message": "expected true or false, found the number 1",
         })
     );
     assert_eq!(object["warnings"][0]["kind"], "deprecated");

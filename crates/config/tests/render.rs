@@ -207,6 +207,7 @@ fn of_text_that_does_not_parse_no_line_with_a_secret_is_shown() {
         let shown = shown(text, 100);
         assert!(!shown.contains("SECRET"), "{shown}");
         assert_eq!(shown.contains("\n  |\n"), is_shown, "{shown}\n{text}");
+        assert_eq!(shown.contains("\n  (its line is not shown: "), !is_shown, "{shown}\n{text}");
     }
     check("a: [1\nb: 2", true);
     check("a: [users\nb: 2", true);

@@ -31,8 +31,8 @@ admin: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}, profile_
 stats_sinks: [{name: a}]
 static_resources:
   clusters:
-  - {name: a, type: STATIC, health_checks: [{timeout: 1s}], metadata: {}}
-  - {name: b, type: STATIC, health_checks: [{timeout: 1s}], alt_stat_name: c}
+  - {name: a, type: STATIC, outlier_detection: {}, metadata: {}}
+  - {name: b, type: STATIC, outlier_detection: {}, alt_stat_name: c}
   - {name: c, type: EDS}
 ";
     assert_eq!(
@@ -46,7 +46,7 @@ Unsupported, and refused
   envoy.config.bootstrap.v3.Bootstrap
     stats_sinks  2:14
   envoy.config.cluster.v3.Cluster
-    health_checks  5:44, 6:44
+    outlier_detection  5:48, 6:48
   values of fields that are honoured
     EDS is not supported; STATIC and STRICT_DNS are (refused always)  7:21
   (what guards security is refused always: --allow-unsupported does not let it pass)
@@ -56,7 +56,7 @@ Accepted without effect
     profile_path  1:87
       there is no such profiler here
   envoy.config.cluster.v3.Cluster
-    metadata  5:71
+    metadata  5:62
       nothing that is supported reads metadata
 
 Honoured
@@ -75,7 +75,7 @@ Honoured
   envoy.config.cluster.v3.Cluster
     name           5:12, 6:12, 7:12
     type           5:21, 6:21, 7:21
-    alt_stat_name  6:76
+    alt_stat_name  6:67
 "
     );
 }
@@ -151,17 +151,17 @@ fn a_value_that_is_refused_always_says_so() {
 #[test]
 fn files_with_mistakes_have_a_report_too() {
     check(
-        &cluster("type: STATIC\nhealth_checks: [{timeout: 1s}]\nzzz: 1\nuse_tcp_for_dns_lookups: true\nconnect_timeout: 1"),
+        &cluster("type: STATIC\noutlier_detection: {}\nzzz: 1\nuse_tcp_for_dns_lookups: true\nrespect_dns_ttl: 1"),
         "\
 compatibility of 'f': 5 honoured, 0 without effect, 1 unsupported; 2 mistakes
 
 Unsupported, and refused
   envoy.config.cluster.v3.Cluster
-    health_checks  5:20
+    outlier_detection  5:24
 
 Mistakes (what is in such a value may be missing above)
   f:6:5: static_resources.clusters[0]: unknown field \"zzz\" in envoy.config.cluster.v3.Cluster
-  f:8:22: static_resources.clusters[0].connect_timeout: expected a duration in seconds such as 1.5s, found the number 1
+  f:8:22: static_resources.clusters[0].respect_dns_ttl: expected true or false, found the number 1
 
 Warnings
   f:7:30: static_resources.clusters[0].use_tcp_for_dns_lookups: \"use_tcp_for_dns_lookups\" is deprecated in Envoy's API
@@ -181,7 +181,7 @@ Warnings
 
 #[test]
 fn what_the_options_allow_does_not_change_the_report() {
-    let text = cluster("type: STATIC\nhealth_checks: [{timeout: 1s}]");
+    let text = cluster("type: STATIC\noutlier_detection: {}");
     let strict = report_of(&text);
     let options = LoadOptions { allow_unsupported: true, ..LoadOptions::default() };
     let lenient = report(&[Source::new("f", text)], &options, |_| Vec::new());

@@ -11,9 +11,14 @@ use super::{Problem, Severity, secrets::Hidden};
 use crate::{
     error::{position, sentence},
     lines::Lines,
+    model::Place,
     redact::REDACTED,
     source::Source,
 };
+
+/// Under a problem of a text of which no line may be shown.
+const HIDDEN: &str =
+    "  (its line is not shown: the text cannot be read, and names a field that holds secrets)\n";
 
 /// Columns where nobody says how many there are.
 const WIDTH: usize = 100;
@@ -33,6 +38,15 @@ pub struct Renderer<'s> {
 struct Text<'s> {
     source: &'s Source,
     read: OnceCell<(Lines<'s>, Hidden)>,
+}
+
+/// What stands under a problem.
+enum Below {
+    Excerpt(Excerpt),
+    /// The line may hold a secret.
+    Hidden,
+    /// There is no such line.
+    Nothing,
 }
 
 /// A line as it is shown, and the part of it that the caret stands under.
@@ -60,25 +74,31 @@ impl<'s> Renderer<'s> {
         Self { width: width.clamp(40, 400), ..self }
     }
 
-    /// The problem as one line (`file:line:column: path: message`), and under it the line of the text, if it may be
-    /// shown. Ends with a line end.
+    /// The problem as one line (`file:line:column: path: message`), and under it the line of the text, or that it may
+    /// not be shown. Ends with a line end.
     pub fn problem(&self, problem: &Problem<'_>) -> String {
         let mut shown = self.heading(problem);
         shown.push('\n');
-        if let Some(Excerpt { line, place }) = self.excerpt(problem) {
-            let level = match problem.severity {
-                Severity::Error => Level::ERROR,
-                Severity::Warning => Level::WARNING,
-            };
-            let annotation = AnnotationKind::Primary.span(place);
-            let snippet =
-                Snippet::source(line).line_start(problem.place.line as usize).annotation(annotation);
-            let drawing = if self.coloured { Drawing::styled() } else { Drawing::plain() };
-            let drawing = drawing.decor_style(DecorStyle::Ascii).term_width(self.width);
-            shown.push_str(&drawing.render(&[Group::with_level(level).element(snippet)]));
-            shown.push('\n');
+        match self.below(problem.place) {
+            Below::Excerpt(excerpt) => self.draw(&mut shown, excerpt, problem),
+            Below::Hidden => shown.push_str(HIDDEN),
+            Below::Nothing => {}
         }
         shown
+    }
+
+    fn draw(&self, shown: &mut String, excerpt: Excerpt, problem: &Problem<'_>) {
+        let Excerpt { line, place } = excerpt;
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let annotation = AnnotationKind::Primary.span(place);
+        let snippet = Snippet::source(line).line_start(problem.place.line as usize).annotation(annotation);
+        let drawing = if self.coloured { Drawing::styled() } else { Drawing::plain() };
+        let drawing = drawing.decor_style(DecorStyle::Ascii).term_width(self.width);
+        shown.push_str(&drawing.render(&[Group::with_level(level).element(snippet)]));
+        shown.push('\n');
     }
 
     fn heading(&self, problem: &Problem<'_>) -> String {
@@ -89,26 +109,24 @@ impl<'s> Renderer<'s> {
         let place = visible(&position(problem.place).to_string());
         let rest = visible(&sentence(problem.place, problem.message).to_string());
         let label = problem.label();
-        if !self.coloured {
-            return format!("{place}: {label}{rest}");
-        }
-        let bold = Style::new().bold();
-        let yellow = bold.fg_color(Some(AnsiColor::Yellow.into()));
+        let styles = [Style::new().bold(), Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()))];
+        let [bold, yellow] = if self.coloured { styles } else { Default::default() };
+        let yellow = if label.is_empty() { Style::new() } else { yellow };
         format!("{bold}{place}:{bold:#} {yellow}{label}{yellow:#}{rest}")
     }
 
-    fn excerpt(&self, problem: &Problem<'_>) -> Option<Excerpt> {
-        let place = problem.place;
-        let Text { source, read } = self.sources.iter().find(|text| *text.source.name == *place.source)?;
+    fn below(&self, place: &Place) -> Below {
+        let of_place = |text: &&Text<'_>| *text.source.name == *place.source;
+        let Some(Text { source, read }) = self.sources.iter().find(of_place) else { return Below::Nothing };
         let text = source.text.as_str();
         let (lines, hidden) = read.get_or_init(|| (Lines::new(text), Hidden::of(text)));
-        let line = lines.line(place.line)?;
         // A caret under half a line says where as well as a longer one.
         let width = place.width.min(u32::try_from(self.width / 2).unwrap_or(u32::MAX));
-        let span = lines.span(place.line, place.column, width)?;
-        let masks = hidden.within(&line)?;
+        let line = lines.line(place.line).zip(lines.span(place.line, place.column, width));
+        let Some((line, span)) = line else { return Below::Nothing };
+        let Some(masks) = hidden.within(&line) else { return Below::Hidden };
         let near = near(text, &line, &span, self.width);
-        Some(Excerpt::new(text, &near, span, masks))
+        Below::Excerpt(Excerpt::new(text, &near, span, masks))
     }
 }
 
