@@ -3,7 +3,7 @@
 //! The text is read as [`load`](crate::load) reads it, so that every leniency is understood, and the message that
 //! comes of it is written out: names in snake case, enum values by their name, durations as protobuf's JSON writes
 //! them, lists as lists, aliases expanded, every `Any` with its full `@type`, and nothing that is at the default of
-//! its type unless presence means something. Fields that Nuncio does not support stay, because the output is for Envoy
+//! its type unless presence means something. A file of the v1 format is upgraded first. Fields that Nuncio does not support stay, because the output is for Envoy
 //! too.
 //!
 //! In a message `name` stands first, because that is what one looks for, and the other fields follow in the order of
@@ -22,6 +22,7 @@ use crate::{
     walker::walk,
 };
 
+mod lossy;
 mod value;
 mod yaml;
 
@@ -107,9 +108,10 @@ fn write(
             return None;
         }
     };
-    let tree = if v1::is_v1(&tree) { v1::upgrade(&tree, name, &options.limits, issues) } else { tree };
+    let upgraded = v1::is_v1(&tree).then(|| v1::upgrade(&tree, name, &options.limits, issues));
+    let v3 = upgraded.as_ref().unwrap_or(&tree);
     let descriptor = nuncio_api::descriptors().get_message_by_name(BOOTSTRAP)?;
-    let message = walk(&descriptor, None, &tree, name, options, issues);
+    let message = walk(&descriptor, None, v3, name, options, issues);
     if issues.has_errors() {
         return None;
     }
@@ -118,6 +120,9 @@ fn write(
         issues.error(root_place(name, tree.mark), ErrorKind::Limit, "nested too deeply");
         return None;
     };
+    if upgraded.is_some() {
+        lossy::note(notes, issues.warnings(), (&tree, v3), &value, options.limits.nodes);
+    }
     match format {
         Format::Yaml => Some(yaml::write(&value, notes)),
         Format::Json => serde_json::to_string_pretty(&value).ok().map(|text| yaml::escaped(&text) + "\n"),

@@ -241,6 +241,10 @@ impl Issues {
         }
     }
 
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }

@@ -14,7 +14,7 @@ use nuncio_config::{Format, LoadOptions, Loaded, Source, convert, load};
 
 /// The output stands for the file that it was made from, so its errors must, too.
 fn outcome(source: &Source, options: &LoadOptions<'_>) -> Result<Loaded, Vec<String>> {
-    load(&[Source::new("f", &*source.text)], options).map_err(|errors| {
+    load(std::slice::from_ref(source), options).map_err(|errors| {
         let mut shown: Vec<String> =
             errors.errors().iter().map(|error| format!("{}: {}", error.path(), error.message)).collect();
         shown.sort();
@@ -45,12 +45,17 @@ fn envoy_refuses(program: &str, text: &str) -> Option<String> {
 fn every_case_that_can_be_read_comes_to_the_same_end_after_conversion() {
     let mut converted_count = 0;
     for prepared in cases::groups().iter().flat_map(|group| cases::cases(group)) {
-        let source = Source::new("f", &*prepared.text);
+        let source = Source::new(prepared.file_name(), &*prepared.text);
         let options = LoadOptions::default();
-        let Ok(converted) = convert(&source, Format::Yaml, &options) else { continue };
+        // Only JSON can say all that a JSON file says.
+        let (format, name) = match source.name.ends_with(".json") {
+            true => (Format::Json, "f.json"),
+            false => (Format::Yaml, "f"),
+        };
+        let Ok(converted) = convert(&source, format, &options) else { continue };
         converted_count += 1;
         let (before, after) =
-            (outcome(&source, &options), outcome(&Source::new("f", &*converted.text), &options));
+            (outcome(&source, &options), outcome(&Source::new(name, &*converted.text), &options));
         match (before, after) {
             (Ok(before), Ok(after)) => {
                 assert_eq!(
@@ -90,6 +95,21 @@ fn envoy_accepts_the_example_after_conversion_though_not_before() {
             let converted = convert(&source, Format::Yaml, &LoadOptions::default()).unwrap();
             assert_eq!(envoy_refuses(&program, &converted.text), None, "{}", path.display());
         }
+    }
+}
+
+#[test]
+fn envoy_accepts_what_was_v1() {
+    let Some(program) = program() else { return };
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let ours = std::fs::read_dir(root.join("fixtures/config/v1")).unwrap().map(|entry| entry.unwrap().path());
+    let original = root.join("../shared/seeds/edge-envoy.json");
+    for path in ours.chain(original.exists().then_some(original)) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_ne!(envoy_refuses(&program, &text), None, "{} before", path.display());
+        let source = Source::new("f.json", text);
+        let converted = convert(&source, Format::Yaml, &LoadOptions::default()).unwrap();
+        assert_eq!(envoy_refuses(&program, &converted.text), None, "{}", path.display());
     }
 }
 

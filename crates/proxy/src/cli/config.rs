@@ -41,8 +41,8 @@ pub enum Command {
     /// Write a configuration in its canonical v3 form to standard output
     ///
     /// Names are written in snake case, enum values in upper case, lists as lists, every extension with its full type;
-    /// what is at its default is left out, comments and aliases go. Fields that this proxy does not support stay. The
-    /// result means the same to Envoy, and to every version of it that knows the fields.
+    /// what is at its default is left out, comments and aliases go. Fields that this proxy does not support stay. A file of
+    /// the v1 format becomes v3, and comments say what v3 does differently. The result is for Envoy as well.
     ///
     /// Private keys and other secrets of the file stand in the result as they are.
     Convert {
