@@ -1,7 +1,7 @@
 //! Access logs of connection managers and of the TCP proxy.
 
 use super::{
-    fields::{Fields, extension, integer, list, text},
+    fields::{Fields, extension, integer, list},
     reader::{Object, Upgrade},
     schema::{Schema, choice, integer as integer_key, list as list_key, object, text as text_key, word},
 };
@@ -94,11 +94,7 @@ fn comparison<'t>(object: &Object<'_, '_, 't>) -> Fields<'t> {
     let mark = object.mark_of("value");
     let value = Fields::at(mark)
         .with("default_value", object.integer("value").map(|value| integer(mark, value)))
-        // v3 wants a key; nobody sets one that is named after nothing.
-        .with("runtime_key", object.copied("runtime_key").unwrap_or_else(|| text(mark, UNUSED_KEY)));
+        .with("runtime_key", object.copied("runtime_key"));
     let comparison = Fields::at(object.mark).with("op", object.chosen("op")).with("value", value.node());
     Fields::at(object.mark).with("comparison", comparison.node())
 }
-
-/// A runtime key that nothing sets.
-const UNUSED_KEY: &str = "access_log.unused";

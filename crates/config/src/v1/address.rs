@@ -127,11 +127,13 @@ enum Parsed {
 
 fn read_url(url: &str, host: Host) -> Result<Parsed, String> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        let scheme = if url.starts_with('/') { "unix" } else { "tcp" };
-        return Err(format!(
-            "{url:?} does not say how to connect{}",
-            did_you_mean(&format!("{scheme}://{url}"))
-        ));
+        let (scheme, port) = match (url.starts_with('/'), host_and_port(url)) {
+            (true, _) => ("unix", ""),
+            (false, Ok(_)) => ("tcp", ""),
+            (false, Err(_)) => ("tcp", ":80"),
+        };
+        let meant = did_you_mean(&format!("{scheme}://{url}{port}"));
+        return Err(format!("{url:?} does not say how to connect{meant}"));
     };
     match scheme {
         "unix" if host == Host::Name => {
@@ -179,10 +181,11 @@ fn host_and_port(written: &str) -> Result<(&str, u16), String> {
     let Some((host, port)) =
         written.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'))
     else {
-        let meant = if is_ip(written) && written.contains(':') {
-            format!("[{written}]:80")
-        } else {
-            format!("{written}:80")
+        let meant = match written.rsplit_once(':') {
+            // The port of an IPv6 address without brackets reads as its last part.
+            Some((host, port)) if is_ip(host) => format!("[{host}]:{port}"),
+            Some(_) if is_ip(written) => format!("[{written}]:80"),
+            _ => format!("{written}:80"),
         };
         return Err(format!("{written:?} has no port (for instance {meant:?})"));
     };

@@ -297,12 +297,11 @@ fn fault<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>) -> Fields<'t
 
 fn rate_limit<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>) -> Option<Fields<'t>> {
     let service = rate_limit::service(up, config)?;
-    let timeout = config.integer("timeout_ms").unwrap_or(rate_limit::DEFAULT_TIMEOUT_MS);
     let filter = Fields::of_type(config.mark, "envoy.extensions.filters.http.ratelimit.v3.RateLimit")
         .with("domain", config.copied("domain"))
         .with("stage", config.copied("stage"))
         .with("request_type", config.chosen("request_type"))
-        .with("timeout", duration(config.mark_of("timeout_ms"), timeout))
+        .with("timeout", config.duration("timeout_ms"))
         .with("rate_limit_service", service);
     Some(filter)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     address,
-    fields::{Fields, duration, extension, list, percent},
+    fields::{Fields, extension, list, percent},
     http,
     listener::Found,
     rate_limit,
@@ -213,12 +213,11 @@ fn rate_limit<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>) -> Opti
     up.items(config, "descriptors", |up, item, at| descriptors.extend(descriptor(up, item, at)));
     let descriptors = list(config.mark_of("descriptors"), descriptors);
     let service = rate_limit::service(up, config)?;
-    let timeout = config.integer("timeout_ms").unwrap_or(rate_limit::DEFAULT_TIMEOUT_MS);
     let filter = Fields::of_type(config.mark, "envoy.extensions.filters.network.ratelimit.v3.RateLimit")
         .with("stat_prefix", config.copied("stat_prefix"))
         .with("domain", config.copied("domain"))
         .with("descriptors", descriptors)
-        .with("timeout", duration(config.mark_of("timeout_ms"), timeout))
+        .with("timeout", config.duration("timeout_ms"))
         .with("rate_limit_service", service);
     Some(filter)
 }

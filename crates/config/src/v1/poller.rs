@@ -68,7 +68,7 @@ pub(super) fn cds<'t>(
     object: &Object<'_, '_, 't>,
 ) -> (Option<Node<'t>>, Option<Node<'t>>) {
     let cluster = up.child(object, "cluster", &cluster::CLUSTER, cluster::upgrade).flatten();
-    if object.choice("api_type").unwrap_or(LEGACY) == LEGACY {
+    if is_legacy(object) {
         refuse(up, object, "cluster discovery service (GET /v1/clusters/...)");
         return (cluster, None);
     }
@@ -77,13 +77,18 @@ pub(super) fn cds<'t>(
 }
 
 pub(super) fn rds<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Option<Node<'t>> {
-    if object.choice("api_type").unwrap_or(LEGACY) == LEGACY {
+    if is_legacy(object) {
         refuse(up, object, "route discovery service (GET /v1/routes/...)");
         return None;
     }
     let source = source(up, object, object.copied("cluster")?);
     let rds = Fields::at(object.mark).with("config_source", source);
     Some(rds.with("route_config_name", object.copied("route_config_name")).node())
+}
+
+/// Whether v1's own protocol is asked for, and not by a word that could not be read.
+fn is_legacy(object: &Object<'_, '_, '_>) -> bool {
+    object.choice("api_type").map_or(!object.is_written("api_type"), |kind| kind == LEGACY)
 }
 
 /// The `ConfigSource` of today's protocols.

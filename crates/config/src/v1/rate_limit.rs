@@ -8,9 +8,6 @@ use super::{
 };
 use crate::tree::Node;
 
-/// How long v1 and v3 wait for the service.
-pub(super) const DEFAULT_TIMEOUT_MS: i64 = 20;
-
 /// An entry of `rate_limits` of a virtual host or route.
 pub(super) const LIMIT: Schema = Schema::new(
     "a v1 rate limit",

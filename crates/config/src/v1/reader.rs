@@ -10,6 +10,7 @@ use crate::{
     error::{ErrorKind, Issues, WarningKind},
     model::Place,
     path::Path,
+    redact::looks_secret,
     suggest::{closest, in_words},
     tree::{Entry, Mark, Node, Plain, Value},
 };
@@ -188,17 +189,19 @@ impl<'u, 't> Upgrade<'u, 't> {
         required: bool,
     ) -> Option<&'static str> {
         let written: Vec<&'static str> = keys.iter().copied().filter(|key| object.is_written(key)).collect();
-        let quoted = |keys: &[&str]| keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
+        let quoted = |keys: &[&str], between: &str| {
+            keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(between)
+        };
         match written.as_slice() {
             [] if required => {
-                let message = format!("one of {} is required", quoted(keys));
+                let message = format!("one of {} is required", quoted(keys, ", "));
                 self.error(object.mark, &object.path, ErrorKind::Rule, message);
                 None
             }
             [] => None,
             [one] => Some(one),
             several => {
-                let message = format!("{} exclude each other", quoted(several));
+                let message = format!("{} exclude each other", quoted(several, " and "));
                 self.error(object.mark, &object.path, ErrorKind::Rule, message);
                 None
             }
@@ -440,7 +443,18 @@ pub(super) fn copied<'t>(node: &Node<'t>) -> Option<Node<'t>> {
 
 fn string<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     let scalar = node.scalar()?;
-    matches!(scalar.plain(), None | Some(Plain::Text)).then_some(&*scalar.text)
+    let is_string = match scalar.plain() {
+        None => true,
+        Some(Plain::Text) => !is_fraction(&scalar.text),
+        Some(_) => false,
+    };
+    is_string.then_some(&*scalar.text)
+}
+
+/// Whether a scalar without quotes is a number that is not whole.
+fn is_fraction(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'))
+        && text.parse::<f64>().is_ok()
 }
 
 fn whole_number(node: &Node<'_>) -> Option<i64> {
@@ -499,8 +513,10 @@ pub(super) fn describe(node: &Node<'_>) -> Cow<'static, str> {
         Value::List(_) => "a list".into(),
         Value::Scalar(scalar) => match scalar.plain() {
             Some(Plain::Null) => "null".into(),
+            _ if looks_secret(&scalar.text) => "a value that is not shown".into(),
             Some(Plain::Bool(value)) => value.to_string().into(),
             Some(Plain::Int(_)) => format!("the number {}", scalar.text).into(),
+            Some(Plain::Text) if is_fraction(&scalar.text) => format!("the number {}", scalar.text).into(),
             _ if scalar.text.chars().count() > SHOWN => {
                 let start: String = scalar.text.chars().take(SHOWN).collect();
                 format!("the string {:?}", start + "…").into()

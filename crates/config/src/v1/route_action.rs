@@ -1,7 +1,7 @@
 //! What a route does with a request: forward it, or redirect.
 
 use super::{
-    fields::{Fields, boolean as truth, integer as number, list, text},
+    fields::{Fields, boolean as truth, duration, integer as number, list, text},
     rate_limit,
     reader::{Object, Upgrade},
     schema::{Schema, count, list as list_key, percent, positive_millis, text as text_key, word},
@@ -81,11 +81,13 @@ fn forward<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Node<'t
     }
     if object.is_true("use_websocket") {
         let mark = object.mark_of("use_websocket");
-        let message = "an upgrade to WebSocket goes through the filters and keeps its timeouts, and other requests are \
-                       forwarded; v1 made the connection a raw pipe and refused other requests with 426";
+        let message = "an upgrade to WebSocket goes through the filters, and other requests are forwarded; v1 made the \
+                       connection a raw pipe and refused other requests with 426";
         up.lossy(mark, &object.path.field("use_websocket"), message);
         let upgrade = Fields::at(mark).with("upgrade_type", text(mark, "websocket"));
         action.set("upgrade_configs", list(mark, vec![upgrade.node()]));
+        // A pipe knew no time limit. That for the response does not run in an upgrade.
+        action.set("idle_timeout", duration(mark, 0));
     }
     action.set("timeout", object.duration("timeout_ms"));
     let retry = up.child(object, "retry_policy", &RETRY, |_, retry| {
