@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domains::{Domains, Taken};
+use crate::index::RouteIndex;
 use crate::{Action, ClusterSpecifier, HostRewrite, PathMatch, PathRedirect, Route, RouteTable, VirtualHost};
 
 /// Collects virtual hosts and compiles them (`config.route.v3.RouteConfiguration`).
@@ -59,6 +60,7 @@ impl RouteTableBuilder {
     /// Everything that is wrong, in the order of the virtual hosts.
     pub fn build(self) -> Result<RouteTable, BuildErrors> {
         let mut errors = Vec::new();
+        let mut indexes = Vec::with_capacity(self.virtual_hosts.len());
         let (domains, taken) = Domains::new(&self.virtual_hosts, self.ignore_port_in_host_matching);
         // They come in the order of the virtual hosts.
         let mut taken = taken.into_iter().peekable();
@@ -81,6 +83,8 @@ impl RouteTableBuilder {
             for (route_at, route) in virtual_host.routes().iter().enumerate() {
                 self.check_route(route, |kind| report(Place::Route(route_at), kind));
             }
+            let index = RouteIndex::new(virtual_host.routes(), |at, kind| report(Place::Route(at), kind));
+            indexes.push(index);
         }
         if text_length(&self.virtual_hosts) >= u32::MAX as usize {
             errors.push(BuildError {
@@ -90,13 +94,17 @@ impl RouteTableBuilder {
             });
         }
         if errors.is_empty() {
-            Ok(RouteTable::new(domains, self.virtual_hosts))
+            Ok(RouteTable::new(domains, self.virtual_hosts, indexes))
         } else {
             Err(BuildErrors(errors))
         }
     }
 
     fn check_route(&self, route: &Route, mut report: impl FnMut(BuildErrorKind)) {
+        if route.matcher.path.is_bad_separated_prefix() {
+            let prefix = route.matcher.path.text().to_owned();
+            report(BuildErrorKind::BadSeparatedPrefix { prefix });
+        }
         let mut check_text = |field: &'static str, text: Option<&str>| {
             if !text.is_none_or(is_header_value) {
                 report(BuildErrorKind::ControlCharacter { field });
@@ -256,9 +264,54 @@ pub enum BuildErrorKind {
         /// What it may be.
         most: usize,
     },
+    /// A `path_separated_prefix` is too short, ends in a slash, or has a query or a fragment.
+    #[error(
+        "match.path_separated_prefix: {prefix:?} must have 2 characters or more, no ? or #, and no slash at the end"
+    )]
+    BadSeparatedPrefix {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The regular expression of a path cannot be honoured.
+    #[error("match.safe_regex: {regex:?}: {reason}")]
+    BadRegex {
+        /// The expression.
+        regex: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The URI template of a path is not one.
+    #[error("match.path_match_policy: {template:?}: {reason}")]
+    BadTemplate {
+        /// The template.
+        template: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A condition besides the one on the path cannot be honoured.
+    #[error("match.{field}[{index}]: {reason}")]
+    BadCondition {
+        /// The field of `RouteMatch`.
+        field: &'static str,
+        /// The condition, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The domains and paths of the table have 4 GiB of text or more.
     #[error("the table's domains and paths exceed 4 GiB")]
     TooLarge,
+}
+
+impl BuildErrorKind {
+    /// What is wrong with the pattern of a path.
+    pub(crate) fn bad_path(path: &PathMatch, reason: String) -> Self {
+        let text = path.text().to_owned();
+        match path {
+            PathMatch::UriTemplate(_) => Self::BadTemplate { template: text, reason },
+            _ => Self::BadRegex { regex: text, reason },
+        }
+    }
 }
 
 fn duplicate(virtual_hosts: &[VirtualHost], taken: Taken) -> BuildErrorKind {
@@ -278,9 +331,8 @@ fn is_header_value(text: &str) -> bool {
 /// The text that goes into the lookup structures, with one more for each piece so that empty ones count too.
 fn text_length(virtual_hosts: &[VirtualHost]) -> usize {
     let domains = virtual_hosts.iter().flat_map(VirtualHost::domains).map(String::len);
-    let paths = virtual_hosts.iter().flat_map(VirtualHost::routes).map(|route| match &route.matcher.path {
-        PathMatch::Prefix(text) | PathMatch::Path(text) => text.len(),
-    });
+    let paths =
+        virtual_hosts.iter().flat_map(VirtualHost::routes).map(|route| route.matcher.path.text().len());
     domains.chain(paths).map(|length| length + 1).sum()
 }
 

@@ -1,7 +1,9 @@
 //! What the router needs to know of a request: borrowed, so that a caller with any HTTP library can ask.
 
-use http::header::HOST;
+use http::header::{HOST, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method, request};
+
+use crate::{Metadata, PeerCertificate};
 
 /// The head of a request, as Envoy's HTTP connection manager sees it when it looks for a route.
 ///
@@ -14,26 +16,43 @@ pub struct RequestHead<'a> {
     pub method: &'a Method,
     /// `:authority` or the `Host` header, with its port if it has one. Empty if the request has none.
     pub authority: &'a str,
-    /// `:path`: the path with its query. Empty for a `CONNECT` request without a path, which matches no prefix
-    /// and no exact path.
+    /// `:path`: the path with its query. Empty for a `CONNECT` request without a path, which only
+    /// [`PathMatch::Connect`](crate::PathMatch::Connect) matches.
     pub path: &'a str,
     /// `:scheme`, `http` or `https`; redirects keep it unless they say otherwise.
     pub scheme: &'a str,
     /// The header fields.
     pub headers: &'a HeaderMap,
+    /// The client's certificate. None was presented by default.
+    pub peer_certificate: PeerCertificate,
+    /// What filters found out about the request. None by default.
+    pub dynamic_metadata: Option<&'a Metadata>,
 }
 
 impl<'a> RequestHead<'a> {
     /// A head from its parts, with the scheme `http`.
     #[must_use]
     pub fn new(method: &'a Method, authority: &'a str, path: &'a str, headers: &'a HeaderMap) -> Self {
-        Self { method, authority, path, scheme: "http", headers }
+        let peer_certificate = PeerCertificate::default();
+        Self { method, authority, path, scheme: "http", headers, peer_certificate, dynamic_metadata: None }
     }
 
     /// The same head with another scheme.
     #[must_use]
     pub fn scheme(self, scheme: &'a str) -> Self {
         Self { scheme, ..self }
+    }
+
+    /// The same head with what is known of the client's certificate.
+    #[must_use]
+    pub fn peer_certificate(self, peer_certificate: PeerCertificate) -> Self {
+        Self { peer_certificate, ..self }
+    }
+
+    /// The same head with dynamic metadata.
+    #[must_use]
+    pub fn dynamic_metadata(self, metadata: &'a Metadata) -> Self {
+        Self { dynamic_metadata: Some(metadata), ..self }
     }
 
     /// The head of a request of the `http` crate.
@@ -50,15 +69,29 @@ impl<'a> RequestHead<'a> {
             path: parts.uri.path_and_query().map_or("", |path| path.as_str()),
             scheme: parts.uri.scheme_str().unwrap_or("http"),
             headers: &parts.headers,
+            peer_certificate: PeerCertificate::default(),
+            dynamic_metadata: None,
         }
     }
 
     /// The path that routes are compared with: without query and fragment.
     pub(crate) fn bare_path(&self) -> &'a str {
-        match self.path.bytes().position(|byte| byte == b'?' || byte == b'#') {
-            Some(end) => self.path.get(..end).unwrap_or(self.path),
-            None => self.path,
-        }
+        bare_path(self.path)
+    }
+
+    /// Whether the request is for `connect_matcher`.
+    pub(crate) fn is_connect(&self) -> bool {
+        let upgrade = || self.headers.get(UPGRADE).map(HeaderValue::as_bytes);
+        self.method == Method::CONNECT
+            || upgrade().is_some_and(|value| value.eq_ignore_ascii_case(b"connect-udp"))
+    }
+}
+
+/// A path without query and fragment.
+pub(crate) fn bare_path(path: &str) -> &str {
+    match path.bytes().position(|byte| byte == b'?' || byte == b'#') {
+        Some(end) => path.get(..end).unwrap_or(path),
+        None => path,
     }
 }
 

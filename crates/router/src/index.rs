@@ -2,25 +2,39 @@
 
 use std::collections::BTreeMap;
 
+use crate::condition::Conditions;
+use crate::path_match::CompiledPath;
+use crate::patterns::Patterns;
+use crate::regex::Pattern;
 use crate::span::{Span, offset};
 use crate::string_map::StringMap;
-use crate::trie::{Exact, Lower, NONE, Trie};
-use crate::{PathMatch, Route};
+use crate::trie::{Exact, Lower, NONE, Trie, first_accepted};
+use crate::{BuildErrorKind, PathMatch, RequestHead, Route};
 
 /// Up to so many routes are tried one after the other, which is faster than any lookup.
 const MOST_SCANNED: usize = 16;
 
 #[derive(Clone, Debug)]
-pub(crate) enum RouteIndex {
-    Scan,
+pub(crate) struct RouteIndex {
+    search: Search,
+    /// The conditions of the routes besides those on the path.
+    conditions: Box<[Option<Box<Conditions>>]>,
+}
+
+#[derive(Clone, Debug)]
+enum Search {
+    /// The conditions on the paths, in order.
+    Scan(Box<[CompiledPath]>),
     Tree(Box<Tree>),
 }
 
 /// All paths of the routes, by how they are compared.
 #[derive(Clone, Debug)]
-pub(crate) struct Tree {
+struct Tree {
     case_sensitive: Paths,
     ignore_case: Paths,
+    patterns: Patterns,
+    connect: Box<[u32]>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,49 +44,91 @@ struct Paths {
     same_path: Vec<Span>,
     routes: Vec<u32>,
     prefixes: Trie,
+    /// Prefixes that a slash or the end must follow.
+    separated: Trie,
 }
 
 impl RouteIndex {
-    pub(crate) fn new(routes: &[Route]) -> Self {
-        if routes.len() <= MOST_SCANNED {
-            return Self::Scan;
-        }
-        let tree = Tree { case_sensitive: Paths::new(routes, true), ignore_case: Paths::new(routes, false) };
-        Self::Tree(Box::new(tree))
+    /// An index of these routes. What is wrong with one is reported with its place; the index is then of no use.
+    pub(crate) fn new(routes: &[Route], mut report: impl FnMut(usize, BuildErrorKind)) -> Self {
+        let conditions = routes.iter().enumerate();
+        let conditions =
+            conditions.map(|(at, route)| Conditions::new(&route.matcher, |kind| report(at, kind))).collect();
+        let search = if routes.len() <= MOST_SCANNED {
+            let paths = routes.iter().enumerate();
+            let paths = paths.map(|(at, route)| CompiledPath::new(&route.matcher, |kind| report(at, kind)));
+            Search::Scan(paths.collect())
+        } else {
+            Search::Tree(Box::new(Tree::new(routes, &mut report)))
+        };
+        Self { search, conditions }
     }
 
-    /// The first of `routes`, which the index was made of, that matches the path (without query) and is accepted.
-    pub(crate) fn first<'r>(
-        &self,
-        routes: &'r [Route],
-        path: &str,
-        accept: impl Fn(&Route) -> bool,
-    ) -> Option<(usize, &'r Route)> {
-        match self {
-            Self::Scan => {
-                routes.iter().enumerate().find(|(_, route)| route.matcher.path_matches(path) && accept(route))
+    /// The first route that is for the request.
+    pub(crate) fn first(&self, head: &RequestHead<'_>, random: u64) -> Option<usize> {
+        let accept = |at: usize| match self.conditions.get(at) {
+            Some(Some(conditions)) => conditions.hold(head, random),
+            _ => true,
+        };
+        match &self.search {
+            Search::Scan(paths) => {
+                let path = head.bare_path();
+                paths.iter().enumerate().position(|(at, matcher)| matcher.matches(head, path) && accept(at))
             }
-            Self::Tree(tree) => {
-                let at = tree.first(path, |at| routes.get(at as usize).is_some_and(&accept)) as usize;
-                routes.get(at).map(|route| (at, route))
-            }
+            Search::Tree(tree) => match tree.first(head, |at| accept(at as usize)) {
+                NONE => None,
+                at => Some(at as usize),
+            },
         }
     }
 }
 
 impl Tree {
-    fn first(&self, path: &str, accept: impl Fn(u32) -> bool) -> u32 {
-        let path = path.as_bytes();
-        let best = self.case_sensitive.first_exact(path, NONE, &accept);
+    fn new(routes: &[Route], report: &mut impl FnMut(usize, BuildErrorKind)) -> Self {
+        let (mut patterns, mut connect) = (Vec::new(), Vec::new());
+        for (at, route) in routes.iter().enumerate() {
+            match &route.matcher.path {
+                PathMatch::Connect => connect.push(offset(at)),
+                path => match Pattern::of_path(path) {
+                    Ok(pattern) => patterns.extend(pattern.map(|pattern| (offset(at), pattern))),
+                    Err(kind) => report(at, kind),
+                },
+            }
+        }
+        let patterns = Patterns::new(&patterns, |at, reason| {
+            if let Some(route) = routes.get(at as usize) {
+                report(at as usize, BuildErrorKind::bad_path(&route.matcher.path, reason));
+            }
+        });
+        Self {
+            case_sensitive: Paths::new(routes, true),
+            ignore_case: Paths::new(routes, false),
+            patterns,
+            connect: connect.into_boxed_slice(),
+        }
+    }
+
+    fn first(&self, head: &RequestHead<'_>, accept: impl Fn(u32) -> bool) -> u32 {
+        let connect = if self.connect.is_empty() || !head.is_connect() { &[][..] } else { &self.connect };
+        let best = first_accepted(connect, NONE, &accept);
+        let path = head.bare_path().as_bytes();
+        if head.path.is_empty() {
+            return best;
+        }
+        let best = self.case_sensitive.first_exact(path, best, &accept);
         let best = self.ignore_case.first_exact(path, best, &accept);
         let best = self.case_sensitive.prefixes.least(&Exact(path), best, &accept);
-        self.ignore_case.prefixes.least(&Lower(path), best, &accept)
+        let best = self.ignore_case.prefixes.least(&Lower(path), best, &accept);
+        let best = self.case_sensitive.separated.least_separated(&Exact(path), path, best, &accept);
+        let best = self.ignore_case.separated.least_separated(&Lower(path), path, best, &accept);
+        self.patterns.first(path, best, &accept)
     }
 }
 
 impl Paths {
     fn new(routes: &[Route], case_sensitive: bool) -> Self {
-        let (mut exact, mut prefixes) = (BTreeMap::<_, Vec<u32>>::new(), BTreeMap::<_, Vec<u32>>::new());
+        let mut exact = BTreeMap::<_, Vec<u32>>::new();
+        let (mut prefixes, mut separated) = (exact.clone(), exact.clone());
         for (at, route) in routes.iter().enumerate() {
             if route.matcher.case_sensitive != case_sensitive {
                 continue;
@@ -80,6 +136,8 @@ impl Paths {
             let (keys, text) = match &route.matcher.path {
                 PathMatch::Path(path) => (&mut exact, path),
                 PathMatch::Prefix(prefix) => (&mut prefixes, prefix),
+                PathMatch::PathSeparatedPrefix(prefix) => (&mut separated, prefix),
+                PathMatch::SafeRegex(_) | PathMatch::UriTemplate(_) | PathMatch::Connect => continue,
             };
             let key = if case_sensitive { text.clone() } else { text.to_ascii_lowercase() };
             keys.entry(key.into_bytes()).or_default().push(offset(at));
@@ -89,6 +147,7 @@ impl Paths {
             same_path: Vec::with_capacity(exact.len()),
             routes: Vec::new(),
             prefixes: Trie::new(&prefixes),
+            separated: Trie::new(&separated),
         };
         for (path, routes) in &exact {
             let place = offset(paths.same_path.len());
@@ -106,11 +165,6 @@ impl Paths {
         }
         let same_path = self.exact.get(path).and_then(|at| self.same_path.get(at as usize));
         let routes = same_path.map_or(&[][..], |span| span.of(&self.routes));
-        routes
-            .iter()
-            .copied()
-            .take_while(|route| *route < bound)
-            .find(|route| accept(*route))
-            .unwrap_or(bound)
+        first_accepted(routes, bound, accept)
     }
 }

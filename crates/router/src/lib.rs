@@ -48,25 +48,35 @@
 //!
 //! A lookup allocates nothing, and its cost hardly depends on the number of routes: up to 16 are compared one by
 //! one, more are found through a hash map of whole paths and a trie of prefixes. The answer is always that of
-//! trying all in order.
+//! trying all in order. Regular expressions and URI templates are kept by the literal text that they start with;
+//! those that start alike share an automaton.
 //!
 //! # What it leaves to others
 //!
-//! Paths are compared as they come, byte by byte: whoever wants `/a/../b` to be `/b` normalises first. The cases
-//! that Envoy's routes know beyond those here (headers, query parameters, regular expressions, weighted clusters)
-//! are not there yet; no type pretends that they are.
+//! Paths are compared as they come, byte by byte: whoever wants `/a/../b` to be `/b` normalises first, with
+//! what is in [`path`]. What
+//! Envoy's routes do beyond what is here (weighted clusters, retries, header edits) is not there yet; no type
+//! pretends that it is.
 
 #![warn(missing_docs)]
 
 mod action;
 mod builder;
+mod condition;
 mod domains;
 mod head;
 mod index;
+mod metadata;
+pub mod path;
+mod path_match;
+mod patterns;
+mod regex;
 mod route;
 mod span;
 mod string_map;
+mod string_matcher;
 mod table;
+mod template;
 mod trie;
 mod virtual_host;
 
@@ -74,8 +84,15 @@ pub use action::{
     Action, ClusterSpecifier, DirectResponse, Forward, HostRewrite, PathRedirect, Redirect, RedirectCode,
 };
 pub use builder::{BuildError, BuildErrorKind, BuildErrors, Place, RouteTableBuilder};
+pub use condition::{
+    CookieMatcher, DoubleMatcher, HeaderMatchSpecifier, HeaderMatcher, MetadataMatcher, PeerCertificate,
+    QueryParameterMatchSpecifier, QueryParameterMatcher, TlsContextMatch, ValueMatcher,
+};
 pub use head::RequestHead;
-pub use route::{Denominator, FractionalPercent, PathMatch, Route, RouteMatch};
+pub use metadata::{Metadata, Value};
+pub use path_match::PathMatch;
+pub use route::{Denominator, FractionalPercent, Route, RouteMatch};
+pub use string_matcher::{StringMatcher, StringPattern};
 pub use table::{Match, NoRoute, RouteTable};
 pub use virtual_host::VirtualHost;
 

@@ -1,6 +1,9 @@
 //! A route: what it matches and what is to be done.
 
-use crate::Action;
+use crate::head::bare_path;
+use crate::{
+    Action, CookieMatcher, HeaderMatcher, MetadataMatcher, PathMatch, QueryParameterMatcher, TlsContextMatch,
+};
 
 /// One route of a virtual host (`config.route.v3.Route`).
 #[derive(Clone, Debug, PartialEq)]
@@ -29,16 +32,30 @@ impl Route {
 }
 
 /// Which requests a route is for (`config.route.v3.RouteMatch`). All conditions must hold.
+///
+/// `filter_state` cannot be expressed: a configuration that has it must be refused.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RouteMatch {
     /// The condition on the path.
     pub path: PathMatch,
     /// `case_sensitive`: whether upper and lower case differ in the path. True by default; only ASCII letters
-    /// count as equal otherwise.
+    /// count as equal otherwise. As in Envoy, regular expressions and templates tell them apart in any case.
     pub case_sensitive: bool,
     /// `runtime_fraction`: the share of the requests that may take this route; the others go on to the next.
     pub runtime_fraction: Option<FractionalPercent>,
+    /// `headers`: conditions on headers.
+    pub headers: Vec<HeaderMatcher>,
+    /// `query_parameters`: conditions on the query.
+    pub query_parameters: Vec<QueryParameterMatcher>,
+    /// `cookies`: conditions on cookies.
+    pub cookies: Vec<CookieMatcher>,
+    /// `grpc`: whether the request must be one of gRPC, which its content type says.
+    pub grpc: bool,
+    /// `tls_context`: a condition on the client's certificate.
+    pub tls_context: Option<TlsContextMatch>,
+    /// `dynamic_metadata`: conditions on what filters found out about the request.
+    pub dynamic_metadata: Vec<MetadataMatcher>,
 }
 
 impl RouteMatch {
@@ -54,10 +71,44 @@ impl RouteMatch {
         Self::new(PathMatch::Path(path.into()))
     }
 
+    /// Requests whose whole path the regular expression matches.
+    #[must_use]
+    pub fn safe_regex(regex: impl Into<String>) -> Self {
+        Self::new(PathMatch::SafeRegex(regex.into()))
+    }
+
+    /// Requests whose path is `prefix` or starts with it and a slash.
+    #[must_use]
+    pub fn path_separated_prefix(prefix: impl Into<String>) -> Self {
+        Self::new(PathMatch::PathSeparatedPrefix(prefix.into()))
+    }
+
+    /// Requests whose path follows the URI template.
+    #[must_use]
+    pub fn uri_template(template: impl Into<String>) -> Self {
+        Self::new(PathMatch::UriTemplate(template.into()))
+    }
+
+    /// `CONNECT` requests.
+    #[must_use]
+    pub fn connect() -> Self {
+        Self::new(PathMatch::Connect)
+    }
+
     /// Requests whose path meets the condition, in the case given.
     #[must_use]
     pub fn new(path: PathMatch) -> Self {
-        Self { path, case_sensitive: true, runtime_fraction: None }
+        Self {
+            path,
+            case_sensitive: true,
+            runtime_fraction: None,
+            headers: Vec::new(),
+            query_parameters: Vec::new(),
+            cookies: Vec::new(),
+            grpc: false,
+            tls_context: None,
+            dynamic_metadata: Vec::new(),
+        }
     }
 
     /// Sets whether upper and lower case differ.
@@ -72,26 +123,55 @@ impl RouteMatch {
         Self { runtime_fraction: Some(fraction), ..self }
     }
 
-    /// Whether the path, which has no query any more, meets the condition on the path.
-    pub(crate) fn path_matches(&self, bare_path: &str) -> bool {
-        let (text, candidate) = match &self.path {
-            PathMatch::Path(path) => (path.as_bytes(), Some(bare_path.as_bytes())),
-            PathMatch::Prefix(prefix) => (prefix.as_bytes(), bare_path.as_bytes().get(..prefix.len())),
-        };
-        candidate.is_some_and(|candidate| {
-            if self.case_sensitive { candidate == text } else { candidate.eq_ignore_ascii_case(text) }
-        })
+    /// Adds a condition on a header.
+    #[must_use]
+    pub fn header(mut self, matcher: HeaderMatcher) -> Self {
+        self.headers.push(matcher);
+        self
     }
 
-    /// Whether all conditions but the one on the path hold.
-    pub(crate) fn others_match(&self, random: u64) -> bool {
-        self.runtime_fraction.is_none_or(|fraction| fraction.includes(random))
+    /// Adds a condition on a query parameter.
+    #[must_use]
+    pub fn query_parameter(mut self, matcher: QueryParameterMatcher) -> Self {
+        self.query_parameters.push(matcher);
+        self
     }
 
-    /// `path`, query and all, with what this match covers replaced. `None` if it does not match.
+    /// Adds a condition on a cookie.
+    #[must_use]
+    pub fn cookie(mut self, matcher: CookieMatcher) -> Self {
+        self.cookies.push(matcher);
+        self
+    }
+
+    /// Sets whether the request must be one of gRPC.
+    #[must_use]
+    pub fn grpc(self, grpc: bool) -> Self {
+        Self { grpc, ..self }
+    }
+
+    /// Sets the condition on the client's certificate.
+    #[must_use]
+    pub fn tls_context(self, tls_context: TlsContextMatch) -> Self {
+        Self { tls_context: Some(tls_context), ..self }
+    }
+
+    /// Adds a condition on dynamic metadata.
+    #[must_use]
+    pub fn dynamic_metadata(mut self, matcher: MetadataMatcher) -> Self {
+        self.dynamic_metadata.push(matcher);
+        self
+    }
+
+    /// `path`, query and all, with what this match covers replaced: the prefix, or the whole path without its query.
+    /// `None` if it does not match.
     pub(crate) fn replace_matched(&self, path: &str, replacement: &str) -> Option<String> {
         let covered = match &self.path {
-            PathMatch::Path(text) | PathMatch::Prefix(text) => text.len(),
+            PathMatch::Path(text) | PathMatch::Prefix(text) | PathMatch::PathSeparatedPrefix(text) => {
+                text.len()
+            }
+            PathMatch::SafeRegex(_) | PathMatch::UriTemplate(_) => bare_path(path).len(),
+            PathMatch::Connect => path.len(),
         };
         let rest = path.get(covered..)?;
         let mut rewritten = String::with_capacity(replacement.len() + rest.len());
@@ -99,16 +179,6 @@ impl RouteMatch {
         rewritten.push_str(rest);
         Some(rewritten)
     }
-}
-
-/// The condition on the path (`RouteMatch.path_specifier`). The query and the fragment take no part in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PathMatch {
-    /// `prefix`: the path starts with this.
-    Prefix(String),
-    /// `path`: the path is this.
-    Path(String),
 }
 
 /// A share in hundredths, ten thousandths or millionths (`type.v3.FractionalPercent`).
@@ -155,31 +225,6 @@ pub enum Denominator {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths() {
-        fn check(matcher: &RouteMatch, path: &str, expected: bool) {
-            assert_eq!(matcher.path_matches(path), expected, "{matcher:?} {path}");
-        }
-        let prefix = RouteMatch::prefix("/Ab");
-        check(&prefix, "/Ab", true);
-        check(&prefix, "/Abc", true);
-        check(&prefix, "/A", false);
-        check(&prefix, "/ab", false);
-        let prefix = prefix.case_sensitive(false);
-        check(&prefix, "/aBc", true);
-        check(&prefix, "/a", false);
-        let path = RouteMatch::path("/Ab");
-        check(&path, "/Ab", true);
-        check(&path, "/Ab/", false);
-        check(&path, "/ab", false);
-        let path = path.case_sensitive(false);
-        check(&path, "/aB", true);
-        check(&path, "/aBc", false);
-        check(&RouteMatch::prefix(""), "/", true);
-        check(&RouteMatch::prefix("/É").case_sensitive(false), "/é", false);
-        check(&RouteMatch::prefix("/é"), "/\u{e8}", false);
-    }
 
     #[test]
     fn shares() {

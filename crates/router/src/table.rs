@@ -39,11 +39,16 @@ impl RouteTable {
         RouteTableBuilder::default()
     }
 
-    pub(crate) fn new(domains: Domains, virtual_hosts: Vec<VirtualHost>) -> Self {
+    /// A table of these virtual hosts; there is an index for each.
+    pub(crate) fn new(
+        domains: Domains,
+        virtual_hosts: Vec<VirtualHost>,
+        route_indexes: Vec<RouteIndex>,
+    ) -> Self {
         let mut routes = 0;
         let mut indexes = Vec::with_capacity(virtual_hosts.len());
-        for host in &virtual_hosts {
-            indexes.push(HostIndex { routes: RouteIndex::new(host.routes()), first_payload: routes });
+        for (host, index) in virtual_hosts.iter().zip(route_indexes) {
+            indexes.push(HostIndex { routes: index, first_payload: routes });
             routes += host.routes().len();
         }
         let compiled = Arc::new(Compiled { domains, virtual_hosts, indexes });
@@ -54,7 +59,7 @@ impl RouteTable {
 impl Default for RouteTable {
     /// A table without virtual hosts: no request has a route.
     fn default() -> Self {
-        Self::new(Domains::new(&[], false).0, Vec::new())
+        Self::new(Domains::new(&[], false).0, Vec::new(), Vec::new())
     }
 }
 
@@ -74,13 +79,8 @@ impl<P> RouteTable<P> {
         let host = domains.find(head.authority).ok_or(NoRoute::VirtualHost)? as usize;
         let virtual_host = virtual_hosts.get(host).ok_or(NoRoute::VirtualHost)?;
         let index = indexes.get(host).ok_or(NoRoute::VirtualHost)?;
-        if head.path.is_empty() {
-            return Err(NoRoute::Route);
-        }
-        let (at, route) = index
-            .routes
-            .first(virtual_host.routes(), head.bare_path(), |route| route.matcher.others_match(random))
-            .ok_or(NoRoute::Route)?;
+        let at = index.routes.first(head, random).ok_or(NoRoute::Route)?;
+        let route = virtual_host.routes().get(at).ok_or(NoRoute::Route)?;
         let payload = self.payloads.get(index.first_payload + at).ok_or(NoRoute::Route)?;
         Ok(Match { virtual_host, route, payload })
     }

@@ -110,14 +110,39 @@ impl Trie {
 
     /// The least index below `bound` whose key `text` starts with and which is accepted, otherwise `bound`.
     pub(crate) fn least(&self, text: &impl Text, bound: u32, accept: impl Fn(u32) -> bool) -> u32 {
+        self.least_by(text, bound, |candidates, _, best| first_accepted(candidates, best, &accept))
+    }
+
+    /// The same, but only with keys that end where `path`, of which `text` is a view, ends or has a slash.
+    pub(crate) fn least_separated(
+        &self,
+        text: &impl Text,
+        path: &[u8],
+        bound: u32,
+        accept: impl Fn(u32) -> bool,
+    ) -> u32 {
+        self.least_by(text, bound, |candidates, length, best| match path.get(length) {
+            None | Some(b'/') => first_accepted(candidates, best, &accept),
+            Some(_) => best,
+        })
+    }
+
+    /// Walks along `text` from key to key, as long as an index below the best one may follow. `visit` gets the
+    /// indices of a key, its length and the best index so far, which is `bound` to begin with, and returns the best
+    /// one from there.
+    pub(crate) fn least_by(
+        &self,
+        text: &impl Text,
+        bound: u32,
+        visit: impl Fn(&[u32], usize, u32) -> u32,
+    ) -> u32 {
         let mut best = bound;
         let mut step = self.nodes.first().map(|root| (root, 0));
         while let Some((node, depth)) = step {
             if node.least >= best {
                 break;
             }
-            let candidates = node.routes.of(&self.routes).iter().copied();
-            best = candidates.take_while(|route| *route < best).find(|route| accept(*route)).unwrap_or(best);
+            best = visit(node.routes.of(&self.routes), depth, best);
             step = self.child(node, text, depth);
         }
         best
@@ -194,6 +219,12 @@ impl Trie {
         self.firsts.push(first);
         self.nodes.push(Node { label, children: none, routes: none, least: NONE });
     }
+}
+
+/// The first of ascending indices that is below `bound` and accepted, otherwise `bound`.
+pub(crate) fn first_accepted(indices: &[u32], bound: u32, accept: impl Fn(u32) -> bool) -> u32 {
+    let mut better = indices.iter().copied().take_while(|index| *index < bound);
+    better.find(|index| accept(*index)).unwrap_or(bound)
 }
 
 /// A node whose routes and children are still to be found among `keys`.

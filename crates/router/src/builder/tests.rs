@@ -1,7 +1,10 @@
 use http::StatusCode;
 
 use super::*;
-use crate::{DirectResponse, Forward, Redirect, RouteMatch};
+use crate::{
+    CookieMatcher, DirectResponse, Forward, HeaderMatcher, MetadataMatcher, QueryParameterMatcher, Redirect,
+    RouteMatch, StringMatcher, ValueMatcher,
+};
 
 fn host(name: &str, domains: &[&str]) -> VirtualHost {
     VirtualHost::new(name).with_domains(domains.iter().copied())
@@ -71,6 +74,37 @@ fn refused() {
     check(&[redirects(Redirect::new().path(path))], &not_in_header("redirect.path_redirect"));
     let prefix = PathRedirect::Prefix("/\n".into());
     check(&[redirects(Redirect::new().path(prefix))], &not_in_header("redirect.prefix_rewrite"));
+    let matches = |matcher: RouteMatch| [routes(Route::new(matcher, Forward::to_cluster("c")))];
+    let at_route = |text: &str| format!("virtual_hosts[0].routes[0]: match.{text}");
+    for prefix in ["", "/", "/a/", "/a?b", "/a#b"] {
+        let expected = format!(
+            "path_separated_prefix: {prefix:?} must have 2 characters or more, no ? or #, and no slash at the end"
+        );
+        check(&matches(RouteMatch::path_separated_prefix(prefix)), &at_route(&expected));
+    }
+    let missing = r#"safe_regex: "/a(": a ) is missing"#;
+    check(&matches(RouteMatch::safe_regex("/a(")), &at_route(missing));
+    let twice = r#"path_match_policy: "/{a}/{a}": variable "a" is there twice"#;
+    check(&matches(RouteMatch::uri_template("/{a}/{a}")), &at_route(twice));
+    let any = || RouteMatch::prefix("/");
+    let header = HeaderMatcher::string("a", StringMatcher::safe_regex("a").ignore_case(true));
+    check(
+        &matches(any().header(HeaderMatcher::present("a")).header(header)),
+        &at_route("headers[1]: ignore_case has no effect for safe_regex"),
+    );
+    let bad = || StringMatcher::safe_regex("*");
+    let reason = r#"[0]: safe_regex "*": no argument for repetition operator: *"#;
+    check(&matches(any().header(HeaderMatcher::string("a", bad()))), &at_route(&format!("headers{reason}")));
+    check(
+        &matches(any().query_parameter(QueryParameterMatcher::string("a", bad()))),
+        &at_route(&format!("query_parameters{reason}")),
+    );
+    check(&matches(any().cookie(CookieMatcher::new("a", bad()))), &at_route(&format!("cookies{reason}")));
+    let value = ValueMatcher::Or(vec![ValueMatcher::ListOneOf(Box::new(ValueMatcher::String(bad())))]);
+    check(
+        &matches(any().dynamic_metadata(MetadataMatcher::new("f", ["k"], value))),
+        &at_route(&format!("dynamic_metadata{reason}")),
+    );
     for status in [100, 199, 600] {
         check(
             &[answers(DirectResponse::new(StatusCode::from_u16(status).unwrap()))],
@@ -99,6 +133,17 @@ fn accepted() {
     check(&[redirects(Redirect::new())]);
     check(&[redirects(Redirect::new().port(70_000).scheme("ftp"))]);
     check(&[answers(DirectResponse::new(StatusCode::from_u16(599).unwrap()).body([0; 4096]))]);
+}
+
+// A table of many routes compiles its patterns otherwise than one of few.
+#[test]
+fn bad_patterns_among_many_routes() {
+    let route = |matcher| Route::new(matcher, Forward::to_cluster("c"));
+    let many = (0..20).map(|at| route(RouteMatch::safe_regex(format!("/{at}.*"))));
+    let bad = [RouteMatch::safe_regex("/)"), RouteMatch::uri_template("//")].map(route);
+    let errors = build(&[host("v", &["*"]).with_routes(many).with_routes(bad)]).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place).collect();
+    assert_eq!(places, [Place::Route(20), Place::Route(21)]);
 }
 
 #[test]
