@@ -42,6 +42,10 @@ pub(crate) fn is_v1(tree: &Node<'_>) -> bool {
     };
     let admin = tree.get("admin").and_then(|entry| entry.value.get("address"));
     let text = admin.and_then(|entry| entry.value.scalar());
+    // A v3 file with a list at the wrong level is still one.
+    if tree.get("static_resources").is_some() || tree.get("dynamic_resources").is_some() {
+        return false;
+    }
     tree.get("listeners").is_some()
         || has("cluster_manager", &["clusters", "sds", "cds"])
         || has("admin", &["port"])
@@ -81,6 +85,8 @@ mod tests {
         check("admin: {address: {socket_address: {}}}", false);
         check("cluster_manager: {local_cluster_name: a}", false);
         check("static_resources: {listeners: []}", false);
+        check("{static_resources: {}, listeners: []}", false);
+        check("{dynamic_resources: {}, listeners: []}", false);
         check("", false);
     }
 }

@@ -80,10 +80,8 @@ fn tls_folder() -> String {
 /// The names of the v1 files, without their ending.
 fn files() -> Vec<String> {
     let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<String> = names
-        .filter_map(|name| Some(name.to_str()?.strip_suffix(".json")?.to_owned()))
-        .filter(|name| !name.ends_with(".upgraded"))
-        .collect();
+    let mut names: Vec<String> =
+        names.filter_map(|name| Some(name.to_str()?.strip_suffix(".json")?.to_owned())).collect();
     names.sort_unstable();
     names
 }
@@ -102,7 +100,7 @@ fn upgraded(name: &str) -> Upgraded {
 #[test]
 fn every_object_of_v1_becomes_what_is_recorded() {
     for name in files() {
-        let path = folder().join(format!("{name}.upgraded.json"));
+        let path = folder().join(format!("upgraded/{name}.json"));
         let is = upgraded(&name);
         if std::env::var_os("NUNCIO_RECORD").is_some() {
             fs::write(&path, serde_json::to_string_pretty(&is).unwrap() + "\n").unwrap();

@@ -9,6 +9,14 @@ use v1::{check, document, http_filter, listener, manager, network_filter, route}
 
 #[test]
 fn listeners_and_their_filters() {
+    // A v3 listener at the top level of a file is taken for one of v1.
+    check(
+        &listener(r#""address": {}, "filter_chains": []"#),
+        &[
+            "f.json:3:12: listeners[0].address: expected a string, found an object",
+            "f.json:3:16: listeners[0]: \"filter_chains\" is no key of a v1 listener: it belongs to the v3 format, where listeners stand in \"static_resources\"; v1 has \"filters\" in the listener itself",
+        ],
+    );
     check(
         &listener(
             r#""address": "tcp://127.0.0.1:0", "drain_type": "Default", "filters": [{"name": "echo", "type": "none"}]"#,

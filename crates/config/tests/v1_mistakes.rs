@@ -46,7 +46,9 @@ fn what_the_tutorials_get_wrong() {
     );
     check(
         &document(r#""#, r#""clusters": []"#, r#", "clusters": []"#),
-        &["f.json:7:3: \"clusters\" is no key of a v1 configuration: it stands in \"cluster_manager\""],
+        &[
+            "f.json:7:3: \"clusters\" is no key of a v1 configuration: it stands in \"cluster_manager\", or in a v3 file in \"static_resources\"",
+        ],
     );
     check(
         &listener(r#""address": "tcp://127.0.0.1:8001/", "filters": []"#),
@@ -130,9 +132,9 @@ fn objects_are_read_strictly() {
         &["f.json:7:3: unknown key \"listners\" in a v1 configuration (did you mean \"listeners\"?)"],
     );
     check(
-        &document(r#""#, r#""clusters": []"#, r#", "static_resources": {}"#),
+        &document(r#""#, r#""clusters": []"#, r#", "node": {}"#),
         &[
-            "f.json:7:3: \"static_resources\" is no key of a v1 configuration: it belongs to the v3 format, and one file is in one format",
+            "f.json:7:3: \"node\" is no key of a v1 configuration: v1 takes the node from --service-node and --service-cluster",
         ],
     );
     check(

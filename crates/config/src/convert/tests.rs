@@ -210,16 +210,15 @@ fn what_the_upgrade_from_v1_loses_is_noted_where_it_went() {
         // There is no counterpart before a filter uses it.
         "# The rate limit service is asked in the v3 protocol; v1 spoke pb.lyft.ratelimit.RateLimitService.\n\
          static_resources:\n",
-        "                  # An upgrade to WebSocket goes through the filters and keeps its timeouts, and other\n                  \
-         # requests are forwarded; v1 made the connection a raw pipe and refused other requests with\n                  \
-         # 426.\n                  upgrade_configs:\n                  - upgrade_type: websocket\n",
-        "    # A cluster of the type \"logical_dns\" has one host; the others are left out, as v1 did.\n    \
+        "                  # An upgrade to WebSocket goes through the filters, and other requests are forwarded; v1\n                  \
+         # made the connection a raw pipe and refused other requests with 426.\n                  upgrade_configs:\n                  - upgrade_type: websocket\n",
+        "    # A cluster of the type \"logical_dns\" has one host; the others are left out, as in v1.\n    \
          load_assignment:\n",
     ];
     for note in notes {
         assert!(yaml.contains(note), "{note}\n{yaml}");
     }
-    assert_eq!(yaml.lines().filter(|line| line.trim_start().starts_with('#')).count(), 5, "{yaml}");
+    assert_eq!(yaml.lines().filter(|line| line.trim_start().starts_with('#')).count(), 4, "{yaml}");
     assert!(yaml.find("prefix: /b").unwrap() < yaml.find("upgrade_configs").unwrap());
     let json = convert(&Source::new("old.json", text), Format::Json, &LoadOptions::default()).unwrap();
     assert_eq!(json.warnings.len(), 3);

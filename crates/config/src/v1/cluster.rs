@@ -212,8 +212,7 @@ fn hosts<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Option<No
         }
     });
     if discovery == "LOGICAL_DNS" && endpoints.len() > 1 {
-        let message =
-            "a cluster of the type \"logical_dns\" has one host; the others are left out, as in v1";
+        let message = "a cluster of the type \"logical_dns\" has one host; the others are left out, as in v1";
         up.lossy(mark, &object.path.field("hosts"), message);
         endpoints.truncate(1);
     }

@@ -3,7 +3,7 @@
 use super::{
     fields::{Fields, duration, list, percent, text},
     header,
-    network_filter::{free_form, named, unknown},
+    network_filter::{ext_authz, free_form, named, unknown},
     rate_limit,
     reader::{Object, Upgrade},
     schema::{
@@ -200,7 +200,7 @@ pub(super) fn upgrade<'t>(
             named(filter, "envoy.filters.http.header_to_metadata", config)
         }
         "ext_authz" => {
-            let config = free_form(up, filter, "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz")?;
+            let config = ext_authz(up, filter, "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz")?;
             named(filter, "envoy.filters.http.ext_authz", config)
         }
         other => {

@@ -27,7 +27,11 @@ pub(super) const LISTENER: Schema = Schema::new(
         integer("per_connection_buffer_limit_bytes", 1, u32::MAX as i64),
         choice("drain_type", &[("default", "DEFAULT"), ("modify_only", "MODIFY_ONLY")]),
     ],
-);
+)
+.mistakes(&[(
+    "filter_chains",
+    "it belongs to the v3 format, where listeners stand in \"static_resources\"; v1 has \"filters\" in the listener itself",
+)]);
 
 /// `type` told where a filter reads; v1 ignored it from 1.5 on.
 pub(super) const FILTER: Schema = Schema::new(

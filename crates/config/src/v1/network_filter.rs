@@ -2,7 +2,7 @@
 
 use super::{
     address,
-    fields::{Fields, extension, list, percent},
+    fields::{Fields, extension, list, percent, text},
     http,
     listener::Found,
     rate_limit,
@@ -117,7 +117,7 @@ pub(super) fn upgrade<'t>(
             named(filter, "envoy.filters.network.echo", config)
         }
         "ext_authz" => {
-            let config = free_form(up, filter, "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz")?;
+            let config = ext_authz(up, filter, "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz")?;
             named(filter, "envoy.filters.network.ext_authz", config)
         }
         "client_ssl_auth" => {
@@ -177,6 +177,24 @@ pub(super) fn free_form<'t>(
     let mut config = Fields::of_type(node.mark, type_name);
     for entry in entries {
         config.set(entry.key.clone(), up.copy(&entry.value, &at.field(&entry.key)));
+    }
+    Some(config)
+}
+
+/// Servers of v1's time spoke another version of the protocol, and v3 wants to be told which.
+pub(super) fn ext_authz<'t>(
+    up: &mut Upgrade<'_, 't>,
+    filter: &Object<'_, '_, 't>,
+    type_name: &str,
+) -> Option<Fields<'t>> {
+    const VERSION: &str = "transport_api_version";
+    let mut config = free_form(up, filter, type_name)?;
+    let node = filter.get("config")?;
+    if let Some(service) = node.get("grpc_service").filter(|_| node.get(VERSION).is_none()) {
+        let at = filter.path.field("config");
+        let message = "the authorization service is asked in the v3 protocol; v1 spoke that of its time";
+        up.lossy(service.value.mark, &at.field("grpc_service"), message);
+        config.set(VERSION, text(service.value.mark, "V3"));
     }
     Some(config)
 }

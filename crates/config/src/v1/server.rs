@@ -40,11 +40,9 @@ const ROOT: Schema = Schema::new(
     ],
 )
 .mistakes(&[
-    ("clusters", "it stands in \"cluster_manager\""),
+    ("clusters", "it stands in \"cluster_manager\", or in a v3 file in \"static_resources\""),
     ("sds", "it stands in \"cluster_manager\", beside \"clusters\""),
     ("cds", "it stands in \"cluster_manager\", beside \"clusters\""),
-    ("static_resources", "it belongs to the v3 format, and one file is in one format"),
-    ("dynamic_resources", "it belongs to the v3 format, and one file is in one format"),
     ("node", "v1 takes the node from --service-node and --service-cluster"),
 ]);
 
