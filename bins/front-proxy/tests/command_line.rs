@@ -63,6 +63,30 @@ async fn what_cannot_be_run_is_said_and_is_a_failure() {
     check(&["--hot-restart-version"], 0, "disabled\n").await;
 }
 
+/// A file that is too large is refused by its size: it is not read, let alone parsed.
+#[tokio::test]
+async fn what_is_no_configuration_file_is_refused_at_once() {
+    let directory = Directory::new();
+    let check = async |path: &str, expected: &str| {
+        let ended = run(PROGRAM, ["-c", path, "--mode", "validate"]).await;
+        let shown = format!("{path}: cannot be read: {expected}\n");
+        assert!(ended.output.starts_with(&shown) && ended.code == 1, "{}", ended.output);
+    };
+    let large = directory.write("large.yaml", "").display().to_string();
+    std::fs::File::options().write(true).open(&large).unwrap().set_len(1 << 40).unwrap();
+    check(&large, "it has more than 67108864 bytes").await;
+    check("/dev/zero", "it has more than 67108864 bytes").await;
+    check(env!("CARGO_MANIFEST_DIR"), "Is a directory (os error 21)").await;
+    for (bytes, expected) in [
+        (&b"\xff\xfen\0o\0"[..], "it is UTF-16 text, and must be UTF-8"),
+        (&b"node:\n  id: \xe4\n"[..], "it is not UTF-8 text: line 2 has the byte 0xe4"),
+    ] {
+        let file = directory.write("text.yaml", "").display().to_string();
+        std::fs::write(&file, bytes).unwrap();
+        check(&file, expected).await;
+    }
+}
+
 #[tokio::test]
 async fn a_flag_without_effect_says_so_once() {
     let arguments = ["--config-yaml", "{}", "--mode", "validate", "--cpuset-threads", "-l", "off"];

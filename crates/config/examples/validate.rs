@@ -9,17 +9,18 @@ use std::process::ExitCode;
 use nuncio_config::{LoadOptions, Source, load};
 
 fn main() -> ExitCode {
+    let options = LoadOptions::default();
     let mut sources = Vec::new();
     for name in std::env::args().skip(1) {
-        match std::fs::read_to_string(&name) {
-            Ok(text) => sources.push(Source::new(name, text)),
+        match Source::read(&name, &options.limits) {
+            Ok(source) => sources.push(source),
             Err(error) => {
                 eprintln!("{name}: {error}");
                 return ExitCode::FAILURE;
             }
         }
     }
-    match load(&sources, &LoadOptions::default()) {
+    match load(&sources, &options) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 println!("warning: {warning}");

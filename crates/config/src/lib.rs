@@ -59,3 +59,8 @@ pub use explain::{Explanation, NotFound, explain};
 pub use load::{Loaded, load, load_and_check, load_route_table, release_schema};
 pub use schema::schema;
 pub use source::{Externals, Limits, LoadOptions, Machine, Source};
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,11 @@
 //! What the caller gives: texts, options, and a way to read the files that the texts refer to.
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 /// A text to load, with the name that errors show.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +21,55 @@ impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into() }
     }
+
+    /// Reads a file, or what else stands at a path (a pipe, `/dev/stdin`), under the path's name.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, that there is more to read than [`Limits::bytes`], or that it is not UTF-8 text. Of a
+    /// file that is too large nothing is read, of anything else no more than the limit.
+    pub fn read(path: impl AsRef<Path>, limits: &Limits) -> io::Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_file() && metadata.len() > limits.bytes as u64 {
+            return Err(too_large(limits.bytes));
+        }
+        Self::from_reader(path.display().to_string(), file, limits)
+    }
+
+    /// Reads all that a reader gives.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn from_reader(name: impl Into<String>, reader: impl io::Read, limits: &Limits) -> io::Result<Self> {
+        let bytes = read_at_most(reader, limits.bytes)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, not_text(error.as_bytes())))?;
+        Ok(Self::new(name, text))
+    }
+}
+
+fn read_at_most(reader: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take((most as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > most { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+fn too_large(most: usize) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes"))
+}
+
+/// Why bytes are not UTF-8 text.
+fn not_text(bytes: &[u8]) -> String {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return "it is UTF-16 text, and must be UTF-8".to_owned();
+    }
+    let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let line = valid.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let found = bytes.get(valid.len()).copied().unwrap_or_default();
+    format!("it is not UTF-8 text: line {line} has the byte 0x{found:02x}")
 }
 
 /// The text may hold private keys, so only its length is shown.
@@ -91,10 +145,45 @@ pub struct Machine;
 
 impl Externals for Machine {
     fn file(&self, name: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(name)
+        read_at_most(File::open(name)?, Limits::default().bytes)
     }
 
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: Result<&str, &str>) {
+        let limits = Limits { bytes: 10, ..Limits::default() };
+        let read = Source::from_reader("a", bytes, &limits);
+        let read = read.map(|source| source.text).map_err(|error| error.to_string());
+        assert_eq!(read, expected.map(str::to_owned).map_err(str::to_owned), "{bytes:?}");
+    }
+
+    #[test]
+    fn what_is_read() {
+        check(b"", Ok(""));
+        check("node: äö".as_bytes(), Ok("node: äö"));
+        check("node: äö\n".as_bytes(), Err("it has more than 10 bytes"));
+        check(b"a: 1\nb: \xff", Err("it is not UTF-8 text: line 2 has the byte 0xff"));
+        check(b"a: \xe4", Err("it is not UTF-8 text: line 1 has the byte 0xe4"));
+        check(b"\xff\xfea\0", Err("it is UTF-16 text, and must be UTF-8"));
+        check(b"\xfe\xff\0a", Err("it is UTF-16 text, and must be UTF-8"));
+    }
+
+    #[test]
+    fn a_path_need_not_be_a_file() {
+        let limits = Limits { bytes: 1000, ..Limits::default() };
+        let error = |path: &str| Source::read(path, &limits).unwrap_err();
+        assert_eq!(Source::read("/dev/null", &limits).unwrap().text, "");
+        assert_eq!(error("/dev/zero").kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(error(env!("CARGO_MANIFEST_DIR")).kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(error("/nowhere").kind(), io::ErrorKind::NotFound);
+        assert_eq!(Machine.file("/dev/zero").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

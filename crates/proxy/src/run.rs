@@ -3,13 +3,13 @@
 use std::{
     ffi::OsString,
     future::pending,
+    io,
     process::ExitCode,
-    string::FromUtf8Error,
     time::{Duration, Instant},
 };
 
 use nuncio_config::{
-    ConfigError, ConfigErrors, ErrorKind, LoadOptions, Loaded, Source, load_and_check, model::Place,
+    ConfigError, ConfigErrors, ErrorKind, Limits, LoadOptions, Loaded, Source, load_and_check, model::Place,
     report::report,
 };
 use nuncio_tls::Crypto;
@@ -149,14 +149,16 @@ fn sources(invocation: &Invocation) -> Result<Result<Vec<Source>, ConfigErrors>,
     let common = &invocation.common;
     let mut sources = Vec::new();
     if let Some(path) = &common.config_path {
-        let name = path.display().to_string();
-        let text = std::fs::read(path)
-            .map_err(|error| (ErrorKind::Machine, format!("cannot be read: {error}")))
-            .and_then(|text| String::from_utf8(text).map_err(not_utf8));
-        match text {
-            Ok(text) => sources.push(Source::new(name, text)),
-            Err((kind, message)) => {
-                let place = Place { source: name.into(), ..Place::default() };
+        match Source::read(path, &Limits::default()) {
+            Ok(source) => sources.push(source),
+            Err(error) => {
+                let kind = match error.kind() {
+                    io::ErrorKind::FileTooLarge => ErrorKind::Limit,
+                    io::ErrorKind::InvalidData => ErrorKind::Syntax,
+                    _ => ErrorKind::Machine,
+                };
+                let place = Place { source: path.display().to_string().into(), ..Place::default() };
+                let message = format!("cannot be read: {error}");
                 return Ok(Err(ConfigErrors::of(vec![ConfigError { place, kind, message }])));
             }
         }
@@ -173,12 +175,6 @@ fn sources(invocation: &Invocation) -> Result<Result<Vec<Source>, ConfigErrors>,
             .to_owned());
     }
     Ok(Ok(sources))
-}
-
-fn not_utf8(error: FromUtf8Error) -> (ErrorKind, String) {
-    let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    (ErrorKind::Syntax, format!("is not UTF-8 text: line {line} has other bytes"))
 }
 
 /// The command line's word on who this server is counts more than the file's.

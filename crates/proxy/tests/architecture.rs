@@ -92,3 +92,43 @@ fn the_router_stands_alone() {
     let wrong: Vec<&str> = dependencies(router).filter(|used| !ROUTER_MAY_USE.contains(used)).collect();
     assert_eq!(wrong, Vec::<&str>::new());
 }
+
+/// What `config` may not use, however indirectly: whoever embeds it brings a runtime and sockets of their own, or none.
+const NO_PART_OF_CONFIG: &[&str] = &[
+    "tokio",
+    "mio",
+    "socket2",
+    "rustix",
+    "hyper",
+    "h2",
+    "rustls",
+    "hickory-resolver",
+    "tracing",
+    "futures-util",
+];
+
+#[test]
+fn the_configuration_is_loaded_without_runtime_and_sockets() {
+    let metadata = MetadataCommand::new().exec().expect("cargo describes the workspace and what it uses");
+    let resolve = metadata.resolve.as_ref().expect("with dependencies");
+    let root = metadata.packages.iter().find(|package| name(&package.name) == Some("config"));
+    let mut open = vec![&root.expect("a config").id];
+    let mut used = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if !used.insert(id) {
+            continue;
+        }
+        let node = resolve.nodes.iter().find(|node| node.id == *id).expect("every package is resolved");
+        let is_normal = |dependency: &&cargo_metadata::NodeDep| {
+            dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal)
+        };
+        open.extend(node.deps.iter().filter(is_normal).map(|dependency| &dependency.pkg));
+    }
+    let wrong: Vec<&str> = used
+        .iter()
+        .map(|id| metadata[id].name.as_str())
+        .filter(|name| NO_PART_OF_CONFIG.contains(name))
+        .collect();
+    assert_eq!(wrong, Vec::<&str>::new());
+    assert!(used.iter().any(|id| metadata[id].name.as_str() == "granit-parser"));
+}

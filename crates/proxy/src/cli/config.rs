@@ -1,13 +1,12 @@
 //! `config`: what the binaries can do with a configuration besides running it.
 
 use std::{
-    fs::File,
-    io::{self, IsTerminal as _, Read, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use clap::{Subcommand, ValueEnum};
-use nuncio_config::{ConfigErrors, Format, LoadOptions, Source, convert, explain, schema};
+use nuncio_config::{ConfigErrors, Format, Limits, LoadOptions, Source, convert, explain, schema};
 
 const PATHS: &str = "\
 A path starts at the bootstrap. What stands in brackets is passed over, so a path can be taken from an error as it is:
@@ -108,7 +107,7 @@ fn converted(file: &Path, form: Form) -> Result<String, String> {
         Form::Json => Format::Json,
     };
     let options = LoadOptions::default();
-    let source = source(file, options.limits.bytes)?;
+    let source = source(file, &options.limits)?;
     let converted = convert(&source, format, &options).map_err(|errors| refusal(&errors))?;
     for warning in &converted.warnings {
         eprintln!("warning: {warning}");
@@ -125,19 +124,15 @@ fn refusal(errors: &ConfigErrors) -> String {
     text
 }
 
-/// A file, or standard input, up to one byte more than may be read.
-fn source(file: &Path, most: usize) -> Result<Source, String> {
-    let most = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    let (name, read) = if file == Path::new("-") {
-        ("(standard input)".to_owned(), io::stdin().lock().take(most).read_to_end(&mut bytes))
+/// A file, or standard input.
+fn source(file: &Path, limits: &Limits) -> Result<Source, String> {
+    let (name, source) = if file == Path::new("-") {
+        let name = "(standard input)";
+        (name.to_owned(), Source::from_reader(name, io::stdin().lock(), limits))
     } else {
-        let read = File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes));
-        (file.display().to_string(), read)
+        (file.display().to_string(), Source::read(file, limits))
     };
-    read.map_err(|error| format!("error: cannot read {name}: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("error: {name} is not UTF-8 text"))?;
-    Ok(Source::new(name, text))
+    source.map_err(|error| format!("error: cannot read {name}: {error}"))
 }
 
 /// A reader that has seen enough is no failure.
