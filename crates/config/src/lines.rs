@@ -7,8 +7,6 @@ use std::ops::Range;
 pub(crate) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
-    /// A column is then a byte, which matters where a large text is one line.
-    ascii: bool,
 }
 
 impl<'t> Lines<'t> {
@@ -26,7 +24,7 @@ impl<'t> Lines<'t> {
                 starts.push(at + 1);
             }
         }
-        Self { text, starts, ascii: text.is_ascii() }
+        Self { text, starts }
     }
 
     /// The bytes of a line, counted from 1, without its end.
@@ -44,19 +42,31 @@ impl<'t> Lines<'t> {
         let whole = self.line(line)?;
         let text = self.text.get(whole.clone())?;
         let (before, width) = (column.saturating_sub(1) as usize, width as usize);
-        let start = self.nth(text, before);
-        let end = start + self.nth(text.get(start..)?, width);
+        let start = nth(text, before);
+        let end = start + nth(text.get(start..)?, width);
         Some(whole.start + start..whole.start + end)
     }
+}
 
-    /// Where the character `nth` of the text starts.
-    fn nth(&self, text: &str, nth: usize) -> usize {
-        if self.ascii {
-            nth.min(text.len())
-        } else {
-            text.char_indices().nth(nth).map_or(text.len(), |(at, _)| at)
+/// Where the character `nth` of the text starts; its end if it has fewer. A large text may be one line, so characters are
+/// counted by blocks before they are looked at.
+fn nth(text: &str, mut nth: usize) -> usize {
+    const BLOCK: usize = 4096;
+    let is_start = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
+    let mut at = 0;
+    for block in text.as_bytes().chunks(BLOCK) {
+        let starts = block.iter().filter(is_start).count();
+        if starts > nth {
+            break;
         }
+        nth -= starts;
+        at += block.len();
     }
+    // A block may end within a character, which has been counted.
+    let at = text.ceil_char_boundary(at);
+    text.get(at..)
+        .and_then(|rest| rest.char_indices().nth(nth))
+        .map_or(text.len(), |(further, _)| at + further)
 }
 
 #[cfg(test)]
@@ -80,6 +90,10 @@ mod tests {
         check("日本: {語: 1}", [1, 6, 1], "語");
         check("a\n", [2, 1, 3], "");
         check("a", [1, 7, 3], "");
+        let long = format!("{}x", "日".repeat(10_000));
+        check(&long, [1, 10_001, 1], "x");
+        check(&long, [1, 1366, 1], "日");
+        check(&long, [1, 1, 10_000], &"日".repeat(10_000));
         assert_eq!(Lines::new("a\n").line(3), None);
         assert_eq!(Lines::new("a").line(0), None);
     }

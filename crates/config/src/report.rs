@@ -275,8 +275,8 @@ impl Uses {
     }
 
     fn add(&mut self, what: What, support: Support, place: Place) {
-        let new = || Use { what: what.clone(), support, places: Vec::new(), count: 0 };
-        let used = self.by_name.entry(what.clone()).or_insert_with(new);
+        let new = Use { what: what.clone(), support, places: Vec::new(), count: 0 };
+        let used = self.by_name.entry(what).or_insert(new);
         used.count += 1;
         // Of what is refused at several places, the strictest word counts.
         if support == Support::Guard {

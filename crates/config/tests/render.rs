@@ -219,6 +219,8 @@ fn of_text_that_does_not_parse_no_line_with_a_secret_is_shown() {
     check("? privat_key\n: SECRET\nb: [", false);
     check("a: 1\n--- {password: SECRET}", true);
     check("a: |\n  -----BEGIN PRIVATE KEY-----\n SECRET\nb: 2", false);
+    check("a: &a [SECRET, {password: *a}]\nb: 1", false);
+    check("a: &a [&b [SECRET, *a], {password: *b}]\nb: 1", false);
     // Too deep to be read is not parsed either.
     check(&format!("{}1{}", "[".repeat(200), "]".repeat(200)), true);
     check(&format!("{{password: SECRET, a: {}1{}}}", "[".repeat(200), "]".repeat(200)), false);

@@ -38,11 +38,11 @@ impl Hidden {
         for event in Parser::new_from_str_with_options(text, options) {
             let Ok((event, span)) = event else {
                 // What comes after the error is not known, and what came before it may be something else than it seems.
-                return Self { ranges: if mentions_secrets(text) { None } else { Some(scan.ranges()) } };
+                return Self { ranges: if mentions_secrets(text) { None } else { scan.ranges() } };
             };
             scan.event(&event, &span);
         }
-        Self { ranges: Some(scan.ranges()) }
+        Self { ranges: scan.ranges() }
     }
 
     /// The ranges that have a part in `line`; `None` if the line may not be shown at all.
@@ -91,6 +91,8 @@ struct Scan {
     anchors: HashMap<usize, (Range<usize>, Hiding)>,
     /// How many of the open values have anchors.
     anchored: usize,
+    /// A secret is behind an anchor in itself, so where it ends was not known when it was needed.
+    lost: bool,
     /// The anchors whose values are hidden already, so that aliases for aliases cost nothing.
     gone: HashSet<usize>,
     names: Names,
@@ -194,8 +196,11 @@ impl Scan {
             if !self.gone.insert(id) {
                 continue;
             }
-            let range = self.anchors.get(&id).map(|(range, _)| range.clone()).unwrap_or_default();
-            for value in self.trail.get(range).unwrap_or_default() {
+            let Some((range, _)) = self.anchors.get(&id) else {
+                self.lost = true;
+                return;
+            };
+            for value in self.trail.get(range.clone()).unwrap_or_default() {
                 match value {
                     Trail::Scalar(part) => self.hidden.push(part.clone()),
                     Trail::Alias(id) => ids.push(*id),
@@ -204,7 +209,11 @@ impl Scan {
         }
     }
 
-    fn ranges(mut self) -> Vec<Range<usize>> {
+    /// What is hidden, in order; `None` if that is not known.
+    fn ranges(mut self) -> Option<Vec<Range<usize>>> {
+        if self.lost {
+            return None;
+        }
         self.hidden.sort_by_key(|part| part.bytes.start);
         // A comment beside a secret is likely to be about it, or to be an older one.
         let lines: HashSet<usize> =
@@ -220,7 +229,7 @@ impl Scan {
                 _ => ranges.push(bytes),
             }
         }
-        ranges
+        Some(ranges)
     }
 }
 

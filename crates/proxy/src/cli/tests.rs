@@ -107,7 +107,7 @@ fn what_cannot_be_meant_is_refused() {
     check("--listen 127.0.0.1:0 --route /=b", "expected HOST:PORT");
     check("--listen 127.0.0.1:0 --route /=b:x", "\"x\" is not a port");
     check("--listen 127.0.0.1:0 --route /=::1:80", "write a v6 address in brackets");
-    check("-c f -- app", "unexpected argument 'app'");
+    check("-c f -- app", "'app' cannot be used with");
 }
 
 #[test]

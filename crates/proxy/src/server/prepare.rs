@@ -62,7 +62,7 @@ pub(super) fn prepare(
         .iter()
         .zip(contexts)
         .map(|(listener, tls)| {
-            let bound = bind(listener, options).map_err(|error| errors.push(refused(error))).ok()?;
+            let bound = bind(listener, options).map_err(|error| errors.push(refused(&error))).ok()?;
             let limit = bootstrap.runtime.listener_connection_limit(&listener.name).map(ConnectionLimit::new);
             let local_address = bound.local_address();
             Some(PreparedListener { config: Arc::new(listener.clone()), bound, local_address, tls, limit })
@@ -126,7 +126,7 @@ fn bind(listener: &Listener, options: &Options) -> Result<BoundListener, BindErr
 }
 
 fn bind_admin(admin: &Admin, options: &Options) -> Result<PreparedAdmin, ConfigError> {
-    let mut bound = BoundListener::bind_admin(admin).map_err(refused)?;
+    let mut bound = BoundListener::bind_admin(admin).map_err(|error| refused(&error))?;
     let local_address = bound.local_address();
     let no_socket = || error_at(&admin.place, ErrorKind::Machine, "no socket".to_owned());
     let socket = bound.take(0).ok_or_else(no_socket)?;
@@ -142,7 +142,7 @@ fn error_at(place: &Place, kind: ErrorKind, message: String) -> ConfigError {
     ConfigError { place: place.clone(), kind, message }
 }
 
-fn refused(error: BindError) -> ConfigError {
+fn refused(error: &BindError) -> ConfigError {
     error_at(&error.place, ErrorKind::Machine, error.message())
 }
 
