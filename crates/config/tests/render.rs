@@ -110,9 +110,11 @@ fn colours_and_what_would_steer_a_terminal() {
     let shown: String = errors.errors().iter().map(|error| coloured.problem(&error.into())).collect();
     assert!(shown.starts_with("\u{1b}[1mf:1:"), "{shown:?}");
     assert!(!shown.contains("\u{1b}[31m") && !shown.contains('\u{7f}'), "{shown:?}");
-    let plain = Renderer::new(&sources);
-    let shown: String = errors.errors().iter().map(|error| plain.problem(&error.into())).collect();
-    assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    // Not even the name of the file.
+    let sources = [Source::new("f\u{1b}[31m", "a: 1")];
+    let errors = load(&sources, &LoadOptions::default()).unwrap_err();
+    let shown = Renderer::new(&sources).problem(&(&errors.errors()[0]).into());
+    assert!(shown.starts_with("f\u{fffd}[31m:1:1: unknown") && !shown.contains('\u{1b}'), "{shown:?}");
 }
 
 #[test]
