@@ -53,6 +53,18 @@ fn convert_writes_the_canonical_form() {
 }
 
 #[test]
+fn convert_warns_of_what_works_and_should_be_known() {
+    let text = "{\"listeners\": [], \"admin\": {\"access_log_path\": \"/l\", \"address\": \"tcp://127.0.0.1:1\"}, \
+                \"cluster_manager\": {\"clusters\": [{\"name\": \"c\", \"type\": \"static\", \"connect_timeout_ms\": 1, \
+                \"lb_type\": \"ring_hash\", \"hosts\": [{\"url\": \"tcp://127.0.0.1:1\"}]}]}}";
+    let ended = run(&["config", "convert", "-"], text);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert!(ended.errors.starts_with("(standard input):1:"), "{}", ended.errors);
+    assert!(ended.errors.contains(": warning: "), "{}", ended.errors);
+    assert!(ended.output.contains("\n    # Hosts are hashed by"), "{}", ended.output);
+}
+
+#[test]
 fn convert_says_all_that_keeps_it_from_reading() {
     let ended = run(&["config", "convert", "-"], "node: {idd: x}\nadmin: 7\n");
     assert_eq!((ended.code, &*ended.output), (Some(1), ""));

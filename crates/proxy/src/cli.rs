@@ -168,7 +168,6 @@ pub enum Format {
 #[command(
     name = "front-proxy",
     version = VERSION,
-    args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     about = "A proxy before your services, configured as Envoy is",
     after_help = "Without a configuration: front-proxy --listen 0.0.0.0:8080 --route /users=users:8000 --route /=web:8000"
@@ -200,7 +199,6 @@ pub struct FrontProxy {
 #[command(
     name = "sidecar",
     version = VERSION,
-    args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     about = "A proxy beside your application, configured as Envoy is",
     after_help = "Without a configuration: sidecar --listen 0.0.0.0:8000 --app 127.0.0.1:8080 -- python3 app.py"
@@ -267,6 +265,7 @@ impl Invocation {
     /// Where it cannot be understood, or asks for help or the version: let clap print it.
     pub fn front_proxy(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = FrontProxy::command().try_get_matches_from(args)?;
+        config::alone(&matches, FrontProxy::command)?;
         let FrontProxy { common, listen, route, generated, tool } = FrontProxy::from_arg_matches(&matches)?;
         let text = listen.map(|listen| generate::front_proxy(listen, &route, generated.admin));
         Ok(Self { tool, ..Self::new(&matches, common, text, &generated, Vec::new()) })
@@ -278,6 +277,7 @@ impl Invocation {
     /// As [`Invocation::front_proxy`].
     pub fn sidecar(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = Sidecar::command().try_get_matches_from(args)?;
+        config::alone(&matches, Sidecar::command)?;
         let Sidecar { common, listen, app, generated, command, tool } = Sidecar::from_arg_matches(&matches)?;
         let text = listen.zip(app).map(|(listen, app)| generate::sidecar(listen, &app, generated.admin));
         Ok(Self { tool, ..Self::new(&matches, common, text, &generated, command) })

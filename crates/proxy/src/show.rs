@@ -87,14 +87,24 @@ impl Show {
     }
 
     fn problems(&self, errors: &[ConfigError], warnings: &[Warning]) -> String {
-        let problems = in_order(&self.sources, errors, warnings);
-        let screen = Screen::of(self.format, &io::stderr());
-        if !screen.pretty {
-            return problems.iter().map(|problem| format!("{problem}\n")).collect();
-        }
-        let renderer = Renderer::new(&self.sources).coloured(screen.coloured).width(screen.width);
-        problems.iter().map(|problem| format!("{}\n", renderer.problem(problem))).collect()
+        problems(&self.sources, self.format, errors, warnings)
     }
+}
+
+/// The problems of some texts in their order, as standard error shows them.
+pub(crate) fn problems(
+    sources: &[Source],
+    format: Format,
+    errors: &[ConfigError],
+    warnings: &[Warning],
+) -> String {
+    let problems = in_order(sources, errors, warnings);
+    let screen = Screen::of(format, &io::stderr());
+    if !screen.pretty {
+        return problems.iter().map(|problem| format!("{problem}\n")).collect();
+    }
+    let renderer = Renderer::new(sources).coloured(screen.coloured).width(screen.width);
+    problems.iter().map(|problem| format!("{}\n", renderer.problem(problem))).collect()
 }
 
 /// How a stream shows what is for people.

@@ -46,6 +46,10 @@ fn check_faithful(name: &str, text: &str) -> String {
     // YAML cannot say all that a JSON file says, and then has a note.
     if !yaml.contains("# A number in the JSON file.") {
         assert_eq!(meant, meaning("again", &yaml), "{text}\n{yaml}");
+        // Other readers of YAML see the same in it.
+        let read: serde_json::Value =
+            serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        assert_eq!(read, serde_json::from_str::<serde_json::Value>(&json).unwrap(), "{yaml}");
         let again = converted("again", &yaml, Format::Yaml);
         if again != yaml {
             assert_eq!(again, without_notes(&yaml));

@@ -5,8 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Subcommand, ValueEnum};
+use clap::{ArgMatches, Subcommand, ValueEnum, error::ErrorKind, parser::ValueSource};
 use nuncio_config::{ConfigErrors, Format, Limits, LoadOptions, Source, convert, explain, schema};
+
+use crate::{cli, show::problems};
 
 const PATHS: &str = "\
 A path starts at the bootstrap. What stands in brackets is passed over, so a path can be taken from an error as it is:
@@ -101,27 +103,39 @@ impl Tool {
     }
 }
 
+/// Whoever gives flags of the proxy and a tool means one or the other.
+pub(super) fn alone(matches: &ArgMatches, command: impl Fn() -> clap::Command) -> Result<(), clap::Error> {
+    let is_given = |id: &clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    let Some(tool) = matches.subcommand_name().filter(|_| matches.ids().any(is_given)) else { return Ok(()) };
+    let message = format!("'{tool}' cannot be used with the flags that run a proxy");
+    Err(command().error(ErrorKind::ArgumentConflict, message))
+}
+
 fn converted(file: &Path, form: Form) -> Result<String, String> {
     let format = match form {
         Form::Yaml => Format::Yaml,
         Form::Json => Format::Json,
     };
     let options = LoadOptions::default();
-    let source = source(file, &options.limits)?;
-    let converted = convert(&source, format, &options).map_err(|errors| refusal(&errors))?;
-    for warning in &converted.warnings {
-        eprintln!("warning: {warning}");
-    }
+    let sources = [source(file, &options.limits)?];
+    let [source] = &sources;
+    let converted = convert(source, format, &options).map_err(|errors| refusal(&sources, &errors))?;
+    let warnings = problems(&sources, cli::Format::Auto, &[], &converted.warnings);
+    // Nobody can be told where standard error is closed.
+    let _ = io::stderr().lock().write_all(warnings.as_bytes());
     Ok(converted.text)
 }
 
-fn refusal(errors: &ConfigErrors) -> String {
-    let mut text: String = errors.errors().iter().map(|error| format!("{error}\n")).collect();
-    text += &match errors.count() {
+fn refusal(sources: &[Source], errors: &ConfigErrors) -> String {
+    let mut text = problems(sources, cli::Format::Auto, errors.errors(), errors.warnings());
+    let count = errors.count();
+    if count > errors.errors().len() {
+        text += &format!("({} more are not shown)\n", count - errors.errors().len());
+    }
+    text + &match count {
         1 => "1 error; nothing was converted".to_owned(),
-        count => format!("{count} errors; nothing was converted"),
-    };
-    text
+        _ => format!("{count} errors; nothing was converted"),
+    }
 }
 
 /// A file, or standard input.

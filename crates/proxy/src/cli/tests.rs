@@ -107,7 +107,9 @@ fn what_cannot_be_meant_is_refused() {
     check("--listen 127.0.0.1:0 --route /=b", "expected HOST:PORT");
     check("--listen 127.0.0.1:0 --route /=b:x", "\"x\" is not a port");
     check("--listen 127.0.0.1:0 --route /=::1:80", "write a v6 address in brackets");
-    check("-c f -- app", "'app' cannot be used with");
+    check("-c f -- app", "unrecognized subcommand 'app'");
+    check("-c f config schema", "'config' cannot be used with the flags that run a proxy");
+    check("app", "unrecognized subcommand 'app'");
 }
 
 #[test]
@@ -175,4 +177,17 @@ fn the_report_has_envoys_fields_in_envoys_order() {
     assert_eq!(options["drain_time"], "600s");
     assert_eq!(options["concurrency"], 1, "at least one");
     assert_eq!(options["mode"], "Serve");
+}
+
+#[test]
+fn a_configuration_can_be_looked_at_in_the_place_of_running() {
+    for line in ["config schema", "config convert -", "config explain Cluster"] {
+        assert!(front_proxy(line).unwrap().tool.is_some(), "{line}");
+        assert!(sidecar(line).unwrap().tool.is_some(), "{line}");
+    }
+    assert!(front_proxy("-c config").unwrap().tool.is_none());
+    // Behind the two dashes stands an application, whatever its name.
+    let invocation = sidecar("-c x -- config schema").unwrap();
+    assert!(invocation.tool.is_none());
+    assert_eq!(invocation.command, words("config schema"));
 }
