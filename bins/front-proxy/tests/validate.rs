@@ -192,3 +192,22 @@ FILE:1:214: node: unknown field \"zzz\" in envoy.config.core.v3.Node
     let wide = on_terminal(300, &[("NO_COLOR", "1")]);
     assert!(wide.contains(", zzz: 1}\n") && !wide.contains("..."), "{wide}");
 }
+
+#[tokio::test]
+async fn the_report_tells_by_its_exit_code_whether_all_is_supported() {
+    let ended = validate("node: {id: a}", &["--report"]).await;
+    let expected = "\
+compatibility of 'FILE': 2 honoured, 0 without effect, 0 unsupported
+
+Honoured
+  envoy.config.bootstrap.v3.Bootstrap
+    node  1:7
+  envoy.config.core.v3.Node
+    id  1:12
+";
+    check(&ended, 0, expected);
+    let ended = validate("flags_path: /f", &["--report", "--allow-unsupported", "--format", "json"]).await;
+    let object: Value = serde_json::from_str(&ended.output).unwrap();
+    assert_eq!((ended.code, &object["summary"]["unsupported"]), (1, &json!(1)));
+    assert_eq!(validate(BAD, &["--report"]).await.code, 1);
+}
