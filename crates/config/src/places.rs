@@ -145,10 +145,10 @@ mod tests {
         let root = Path::ROOT;
         let clusters = root.field("some_clusters");
         let (first, second) = (clusters.index(0), clusters.index(1));
-        let text = "someClusters:\n- name: x\n- - null\n  - name: y\n";
+        let text = "someClusters:\n- name: x\n- - name: y\n- null\n";
         check(&[text], &first.field("name"), "a:2:9: some_clusters[0].name");
-        check(&[text], &second.field("name"), "a:4:11: some_clusters[1].name");
-        check(&[text], &second.field("missing"), "a:4:5: some_clusters[1].missing");
+        check(&[text], &second.field("name"), "a:3:11: some_clusters[1].name");
+        check(&[text], &second.field("missing"), "a:3:5: some_clusters[1].missing");
         check(&["some_clusters: {name: z}"], &first.field("name"), "a:1:23: some_clusters[0].name");
         check(&["some_clusters: {name: z}", text], &second.field("name"), "b:2:9: some_clusters[1].name");
         check(&["x: {y: 1}", "x: {y: 2}"], &root.field("x").field("y"), "b:1:8: x.y");

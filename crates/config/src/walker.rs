@@ -18,7 +18,7 @@ use crate::{
     redact::{is_sensitive, looks_secret},
     source::{Limits, LoadOptions},
     suggest::in_words,
-    tree::{Entry, Mark, Node, Value as Written},
+    tree::{Entry, Mark, Node, Plain, Value as Written},
 };
 
 mod any;
@@ -45,6 +45,7 @@ pub(crate) fn walk(
         alias_nodes: 0,
         alias_bytes: 0,
         aliases: 0,
+        free_form: 0,
         stopped: false,
         fields: Vec::new(),
     };
@@ -64,6 +65,8 @@ struct Walker<'w> {
     alias_bytes: usize,
     /// How many aliases lead to the current value.
     aliases: usize,
+    /// How many levels of free-form data lead to the current value.
+    free_form: usize,
     /// A limit was exceeded: nothing more is read.
     stopped: bool,
     /// The message fields that lead to the current value, to know whether it is a secret.
@@ -163,6 +166,15 @@ impl Walker<'_> {
             Ok(value) => Some(value),
             Err(mismatch) => {
                 let found = self.describe(node);
+                let is_name =
+                    node.scalar().is_some_and(|scalar| matches!(scalar.plain(), None | Some(Plain::Text)));
+                if let (true, true, Kind::Enum(names)) =
+                    (self.options.allow_unknown_static_fields, is_name, kind)
+                {
+                    let message = format!("{found} is not a value of {} and is left out", names.full_name());
+                    self.issues.warning(self.place(node.mark, path), WarningKind::Unknown, message);
+                    return None;
+                }
                 let scalar::Mismatch { expected, hint } = mismatch;
                 self.unread(node.mark, path, format!("expected {expected}, found {found}{hint}"));
                 None
@@ -256,7 +268,9 @@ impl Walker<'_> {
         } else if field.is_list() {
             let earlier = earlier.and_then(Value::as_list).map_or(0, <[Value]>::len);
             let mut list = List { kind: field.kind(), earlier, items: Vec::new() };
-            self.list(&mut list, node, path);
+            if !node.is_null() {
+                self.list(&mut list, node, path);
+            }
             Some(Value::List(list.items))
         } else {
             self.value(&field.kind(), node, path, earlier.and_then(Value::as_message))
@@ -265,7 +279,7 @@ impl Walker<'_> {
         value
     }
 
-    /// Reads a list, a single value in its place, or nested lists.
+    /// Reads a list, a single value in its place, or nested lists. Null in a list is an element without a value.
     fn list(&mut self, list: &mut List, node: &Node<'_>, path: &Path<'_>) {
         if self.stopped {
             return;
@@ -280,7 +294,7 @@ impl Walker<'_> {
                 }
                 self.aliases -= aliased;
             }
-            _ if node.is_null() => {}
+            _ if node.is_null() => list.items.push(Value::default_value(&list.kind)),
             _ => {
                 let at = path.index(list.earlier + list.items.len());
                 let value = self.value(&list.kind, node, &at, None);
@@ -339,10 +353,16 @@ impl Walker<'_> {
         }
         let names: Vec<FieldDescriptor> = descriptor.fields().collect();
         let meant = self.issues.closest(&entry.key, names.iter().map(FieldDescriptor::name));
-        let suggestion = if entry.key == "<<" {
-            " (merge keys are not applied; write the fields out)".to_owned()
-        } else {
-            in_words(meant)
+        let suggestion = match &*entry.key {
+            "<<" => " (merge keys are not applied; write the fields out)".to_owned(),
+            // Names that no field may have again.
+            key if descriptor.reserved_names().any(|name| name == key) => match key {
+                "hosts" => " (the API has it no more; \"load_assignment\" took its place)".to_owned(),
+                "tls_context" => " (the API has it no more; \"transport_socket\" took its place)".to_owned(),
+                "config" => " (the API has it no more; \"typed_config\" took its place)".to_owned(),
+                _ => " (the API has it no more)".to_owned(),
+            },
+            _ => in_words(meant),
         };
         // A secret that stands beside its field by mistake reads as the name of another one.
         let shown = if meant.is_none() && self.is_secret() {

@@ -125,7 +125,7 @@ fn long_names_are_shown_in_part() {
 fn much_of_everything() {
     const COUNT: usize = 20_000;
     let clusters = |of: &dyn Fn(usize) -> String| {
-        format!("static_resources: {{clusters: [null, [{}]]}}", many(COUNT, |at| format!("{{{}}},", of(at))))
+        format!("static_resources: {{clusters: [[], [{}]]}}", many(COUNT, |at| format!("{{{}}},", of(at))))
     };
     check(&clusters(&|_| "alt_stat_name: a".to_owned()), 100, "must not be empty");
     check(&clusters(&|at| format!("name: a{at}, connect_timeot: 1s")), 100, "unknown field");

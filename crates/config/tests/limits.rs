@@ -48,7 +48,7 @@ fn depth() {
         |levels: usize| format!("node: {{metadata: {{a: {}{}}}}}", "[".repeat(levels), "]".repeat(levels));
     check_limit(&nested(200), "nested more than 100 levels deep");
     check_limit(&nested(200_000), "nested more than 100 levels deep");
-    check_limit(&nested(97), "nested too deeply");
+    check_limit(&nested(97), "free-form data can be nested at most 25 levels deep");
     check_loads(&nested(20));
 }
 

@@ -97,6 +97,8 @@ fn with_plain_numbers(value: &Value) -> Value {
         Value::Object(map) => {
             map.iter().map(|(key, value)| (key.clone(), with_plain_numbers(value))).collect()
         }
+        // In a record, null would be no value at all.
+        Value::Null => "(null)".into(),
         _ => value.clone(),
     }
 }

@@ -77,7 +77,7 @@ fn a_bootstrap_takes_its_canonical_form() {
     check(
         "!ignore x: &address {socketAddress: {portValue: 0x50, address: 10.0.0.1}}\n\
          staticResources:\n  listeners:\n    address: *address\n    name: l\n    stat_prefix: null\n    \
-         filterChains: [[{}], null]\n",
+         filterChains: [[{}]]\n",
         "static_resources:\n  listeners:\n  - name: l\n    address:\n      socket_address:\n        \
          address: 10.0.0.1\n        port_value: 80\n    filter_chains:\n    - {}\n",
     );

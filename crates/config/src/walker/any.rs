@@ -1,5 +1,7 @@
 //! `google.protobuf.Any`: a message that names its own type with `@type`, and the two forms of `TypedStruct`.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 
@@ -46,6 +48,9 @@ impl Walker<'_> {
             );
             return None;
         };
+        for entry in entries.iter().filter(|entry| entry.key == "@type").skip(1) {
+            self.error(entry.mark, path, ErrorKind::Type, "\"@type\" is given twice".to_owned());
+        }
         let rest: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key != "@type").collect();
         let type_url = type_entry.value.scalar().map(|scalar| &*scalar.text).unwrap_or_default();
         if type_url.rsplit('/').next().is_some_and(|name| TYPED_STRUCTS.contains(&name)) {
@@ -68,16 +73,18 @@ impl Walker<'_> {
             return None;
         };
         let pool = nuncio_api::descriptors();
-        let name = scalar.text.rsplit_once('/').map_or(&*scalar.text, |(_, name)| name);
-        let found = pool.get_message_by_name(name);
-        let has_domain = scalar.text.contains('/');
-        if found.is_none() || !has_domain {
+        let (domain, name) = scalar.text.rsplit_once('/').unwrap_or(("", &scalar.text));
+        // The pool also takes a leading dot.
+        let found = pool.get_message_by_name(name).filter(|found| found.full_name() == name);
+        if found.is_none() || domain.is_empty() {
             if self.issues.is_full() {
                 self.issues.omit();
                 return None;
             }
             let message = if found.is_some() {
-                format!("{name:?} is not a type URL (did you mean \"type.googleapis.com/{name}\"?)")
+                format!("{:?} is not a type URL (did you mean \"type.googleapis.com/{name}\"?)", scalar.text)
+            } else if let Some(today) = SUCCESSORS.get(name) {
+                format!("{name:?} is of an API that is gone (did you mean {today:?}?)")
             } else {
                 let names: Vec<MessageDescriptor> = pool.all_messages().collect();
                 let meant = self.issues.closest(name, names.iter().map(MessageDescriptor::full_name));
@@ -100,7 +107,12 @@ impl Walker<'_> {
         rest: &[&Entry<'_>],
         path: &Path<'_>,
     ) -> Option<DynamicMessage> {
-        let Some(entry) = rest.iter().find(|entry| entry.key == "value") else {
+        let value = rest.iter().find(|entry| entry.key == "value");
+        for entry in rest.iter().filter(|entry| value.is_some() && entry.key != "value") {
+            let message = format!("{:?} stands beside \"value\", where nothing else goes", entry.key);
+            self.error(entry.mark, path, ErrorKind::Unknown, message);
+        }
+        let Some(entry) = value else {
             if rest.is_empty() {
                 return Some(DynamicMessage::new(descriptor.clone()));
             }
@@ -124,7 +136,7 @@ impl Walker<'_> {
             return None;
         };
         for entry in rest.iter().filter(|entry| !matches!(&*entry.key, "type_url" | "typeUrl" | "value")) {
-            let message = format!("unknown field {:?} in xds.type.v3.TypedStruct", entry.key);
+            let message = format!("unknown field {:?} in the TypedStruct", entry.key);
             self.error(entry.mark, path, ErrorKind::Unknown, message);
         }
         let descriptor = self.type_of(type_entry, path)?;
@@ -135,6 +147,22 @@ impl Walker<'_> {
         Some(packed(any, descriptor.full_name(), payload.encode_to_vec()))
     }
 }
+
+/// The types of the API that took the place of those of the API before, by the names of the latter. Most types remember
+/// where they come from, but asking all of them is slow.
+static SUCCESSORS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let pool = nuncio_api::descriptors();
+    let Some(versioning) = pool.get_extension_by_name("udpa.annotations.versioning") else {
+        return HashMap::new();
+    };
+    let previous = |message: MessageDescriptor| {
+        let options = message.options();
+        let versioning = options.get_extension(&versioning);
+        let previous = versioning.as_message()?.get_field_by_name("previous_message_type")?;
+        Some((previous.as_str().filter(|name| !name.is_empty())?.to_owned(), message.full_name().to_owned()))
+    };
+    pool.all_messages().filter_map(previous).collect()
+});
 
 fn is_shown_as_value(descriptor: &MessageDescriptor) -> bool {
     descriptor.package_name() == "google.protobuf" && descriptor.name() != "Empty"

@@ -4,6 +4,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 
 use super::{Fields, Walker, scalar};
 use crate::{
+    error::ErrorKind,
     path::Path,
     suggest::in_words,
     tree::{Node, Plain, Value as Written},
@@ -11,6 +12,9 @@ use crate::{
 
 /// The range of `google.protobuf.Duration`: 10,000 years.
 const MOST_SECONDS: i64 = 315_576_000_000;
+
+/// A level of free-form data is up to three messages deep, and the decoder takes no more than a hundred of them.
+const FREE_FORM_LEVELS: usize = 25;
 
 impl Walker<'_> {
     pub(super) fn well_known(
@@ -103,6 +107,24 @@ impl Walker<'_> {
         node: &Node<'_>,
         path: &Path<'_>,
     ) -> Option<DynamicMessage> {
+        self.free_form += 1;
+        let value = if self.free_form > FREE_FORM_LEVELS {
+            let message = format!("free-form data can be nested at most {FREE_FORM_LEVELS} levels deep");
+            self.error(node.mark, path, ErrorKind::Limit, message);
+            None
+        } else {
+            self.free_form_value(descriptor, node, path)
+        };
+        self.free_form -= 1;
+        value
+    }
+
+    fn free_form_value(
+        &mut self,
+        descriptor: &MessageDescriptor,
+        node: &Node<'_>,
+        path: &Path<'_>,
+    ) -> Option<DynamicMessage> {
         let nested = |name: &str| match descriptor.get_field_by_name(name)?.kind() {
             prost_reflect::Kind::Message(nested) => Some(nested),
             _ => None,
@@ -126,7 +148,10 @@ impl Walker<'_> {
                     Some(Plain::Int(value)) => ("string_value", Value::String(value.to_string())),
                     Some(Plain::Text) if self.json => match scalar::double(scalar) {
                         Some(number) => ("number_value", Value::F64(number)),
-                        None => ("string_value", Value::String(scalar.text.to_string())),
+                        None => {
+                            self.expected("a number that fits 64 bits", node, path);
+                            return None;
+                        }
                     },
                     Some(Plain::Text) | None => ("string_value", Value::String(scalar.text.to_string())),
                 }
