@@ -87,6 +87,14 @@ fn listeners_and_their_filters() {
             "f.json:4:58: listeners[0].filters[0].config.descriptors[1][0].value: is required",
         ],
     );
+    // The log of several filter chains is read once.
+    check(
+        &network_filter(
+            "tcp_proxy",
+            r#"{"stat_prefix": "s", "route_config": {"routes": [{"cluster": "a", "source_ports": "1,2", "destination_ports": "1,2"}]}, "access_log": [{}]}"#,
+        ),
+        &["f.json:4:136: listeners[0].filters[0].config.access_log[0].path: is required"],
+    );
     check(
         &network_filter("redis_proxy", r#"{"cluster_name": "a", "stat_prefix": "s", "conn_pool": {}}"#),
         &["f.json:4:56: listeners[0].filters[0].config.conn_pool.op_timeout_ms: is required"],

@@ -8,10 +8,16 @@ use super::{
     poller,
     reader::{Object, Upgrade},
     route,
-    schema::{Schema, boolean, choice, integer, list as list_key, millis, object, text, unique_texts, word},
+    schema::{
+        Key, Schema, boolean, choice, integer, list as list_key, millis, object, text, unique_texts, word,
+    },
     tracing,
 };
-use crate::tree::{Mark, Node};
+use crate::{
+    error::ErrorKind,
+    suggest::did_you_mean,
+    tree::{Mark, Node},
+};
 
 pub(super) const MANAGER: Schema = Schema::new(
     "a v1 HTTP connection manager",
@@ -48,7 +54,7 @@ pub(super) const MANAGER: Schema = Schema::new(
 .mistakes(&[("routes", "routes stand in \"route_config\", in \"virtual_hosts\"")]);
 
 /// Versions up to 1.4 had it, for clusters too.
-pub(super) const CODEC_OPTIONS: super::schema::Key = choice("http_codec_options", &[("no_compression", "")]);
+pub(super) const CODEC_OPTIONS: Key = choice("http_codec_options", &[("no_compression", "")]);
 
 const HTTP1: Schema =
     Schema::new("v1 settings of HTTP/1", &[boolean("allow_absolute_url"), boolean("allow_connect")]).open();
@@ -128,10 +134,10 @@ fn client_cert_details<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>
             "Subject" => details.set("subject", truth(mark, true)),
             "SAN" => details.set("uri", truth(mark, true)),
             _ => {
-                let meant = crate::suggest::did_you_mean(word, ["Subject", "SAN"]);
+                let meant = did_you_mean(word, ["Subject", "SAN"]);
                 let message =
                     format!("must be one of \"Subject\", \"SAN\" but is the string {word:?}{meant}");
-                up.error(mark, &object.path.field(KEY).index(index), crate::error::ErrorKind::Rule, message);
+                up.error(mark, &object.path.field(KEY).index(index), ErrorKind::Rule, message);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
         positive_millis, texts, unique_texts, word,
     },
 };
-use crate::tree::Node;
+use crate::{error::ErrorKind, tree::Node};
 
 /// `type` told which way a filter works; v1 ignored it from 1.5 on.
 pub(super) const FILTER: Schema = Schema::new(
@@ -265,12 +265,7 @@ fn buffer<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>, told: &mut 
 
 fn fault<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>) -> Fields<'t> {
     if !config.is_written("abort") && !config.is_written("delay") {
-        up.error(
-            config.mark,
-            &config.path,
-            crate::error::ErrorKind::Rule,
-            "one of \"abort\", \"delay\" is required",
-        );
+        up.error(config.mark, &config.path, ErrorKind::Rule, "one of \"abort\", \"delay\" is required");
     }
     let share = |object: &Object<'_, '_, 't>, key| {
         object.integer(key).map(|share| percent(object.mark_of(key), share))

@@ -87,29 +87,54 @@ pub(super) fn upgrade<'t>(
             routes.truncate(all + 1);
         }
         routes
-    })?;
-    let mut only = None;
-    for route in routes {
-        if route.takes_everything() && found.chains.is_empty() {
-            only = Some(proxy(up, filter, config, route.cluster));
-            break;
-        }
-        chains(up, filter, config, route, found);
+    });
+    let proxy = Proxy {
+        filter: filter.mark,
+        config,
+        logs: up.each(config, "access_log", &access_log::LOG, access_log::upgrade).map(Rc::new),
+    };
+    let mut routes = routes?.into_iter();
+    if let Some(first) = routes.as_slice().first()
+        && first.takes_everything()
+    {
+        return routes.next().map(|route| proxy.to(route.cluster));
     }
-    only
+    for route in routes {
+        chains(&proxy, route, found);
+    }
+    None
 }
 
-fn chains<'t>(
-    up: &mut Upgrade<'_, 't>,
-    filter: &Object<'_, '_, 't>,
-    config: &Object<'_, '_, 't>,
-    route: Route<'t>,
-    found: &mut Found<'t>,
-) {
+/// What the filter is whatever its cluster.
+struct Proxy<'p, 'o, 'n, 't> {
+    filter: Mark,
+    config: &'p Object<'o, 'n, 't>,
+    logs: Option<Rc<Node<'t>>>,
+}
+
+impl<'t> Proxy<'_, '_, '_, 't> {
+    fn to(&self, cluster: Option<Node<'t>>) -> Node<'t> {
+        let mark = self.config.mark;
+        let payload = Fields::of_type(mark, "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy")
+            .with("stat_prefix", self.config.copied("stat_prefix"))
+            .with("cluster", cluster)
+            // v1 never closed a connection because it was idle; v3 does after an hour.
+            .with("idle_timeout", duration(mark, 0))
+            .with("access_log", again(&self.logs));
+        let Node { value, .. } = extension("envoy.filters.network.tcp_proxy", payload).node();
+        Node { mark: self.filter, value }
+    }
+}
+
+/// A value that every filter chain has.
+fn again<'t>(node: &Option<Rc<Node<'t>>>) -> Option<Node<'t>> {
+    node.as_ref().map(|node| shared(node.mark, node))
+}
+
+fn chains<'t>(proxy: &Proxy<'_, '_, '_, 't>, route: Route<'t>, found: &mut Found<'t>) {
     let Route { mark, cluster, source_ranges, source_ports, ranges, ports } = route;
     let [cluster, source_ranges, source_ports, ranges] =
         [cluster, source_ranges, source_ports, ranges].map(|node| node.map(Rc::new));
-    let again = |node: &Option<Rc<Node<'t>>>| node.as_ref().map(|node| shared(node.mark, node));
     let ports: Vec<Option<(Mark, u16)>> =
         if ports.is_empty() { vec![None] } else { ports.into_iter().map(Some).collect() };
     for port in ports {
@@ -118,25 +143,8 @@ fn chains<'t>(
             .with("prefix_ranges", again(&ranges))
             .with("source_prefix_ranges", again(&source_ranges))
             .with("source_ports", again(&source_ports));
-        let proxy = proxy(up, filter, config, again(&cluster));
-        found.chains.push(Chain { matches: matches.node_if_any(), proxy });
+        found.chains.push(Chain { matches: matches.node_if_any(), proxy: proxy.to(again(&cluster)) });
     }
-}
-
-fn proxy<'t>(
-    up: &mut Upgrade<'_, 't>,
-    filter: &Object<'_, '_, 't>,
-    config: &Object<'_, '_, 't>,
-    cluster: Option<Node<'t>>,
-) -> Node<'t> {
-    let payload = Fields::of_type(config.mark, "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy")
-        .with("stat_prefix", config.copied("stat_prefix"))
-        .with("cluster", cluster)
-        // v1 never closed a connection because it was idle; v3 does after an hour.
-        .with("idle_timeout", duration(config.mark, 0))
-        .with("access_log", up.each(config, "access_log", &access_log::LOG, access_log::upgrade));
-    let Node { value, .. } = extension("envoy.filters.network.tcp_proxy", payload).node();
-    Node { mark: filter.mark, value }
 }
 
 fn read<'t>(up: &mut Upgrade<'_, 't>, route: &Object<'_, '_, 't>) -> Route<'t> {
