@@ -158,8 +158,8 @@ impl<'t> Builder<'t, '_> {
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(()) };
                 let value = match open.content {
-                    Content::List(items) => Value::List(items),
-                    Content::Map { entries, .. } => Value::Map(entries),
+                    Content::List(items) => Value::list(items),
+                    Content::Map { entries, .. } => Value::map(entries),
                 };
                 self.complete(Node { mark: open.mark, value }, open.anchor, open.height + 1, false)
             }

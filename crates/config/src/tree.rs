@@ -65,6 +65,21 @@ pub(crate) enum Value<'t> {
     Shared(Rc<Node<'t>>),
 }
 
+impl<'t> Value<'t> {
+    /// A list that takes no more room than its items. Most lists and maps have one or two, and would keep room for
+    /// four.
+    pub(crate) fn list(mut items: Vec<Node<'t>>) -> Self {
+        items.shrink_to_fit();
+        Self::List(items)
+    }
+
+    /// A map that takes no more room than its entries.
+    pub(crate) fn map(mut entries: Vec<Entry<'t>>) -> Self {
+        entries.shrink_to_fit();
+        Self::Map(entries)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Scalar<'t> {
     pub(crate) text: Cow<'t, str>,

@@ -176,3 +176,28 @@ fn many_unknown_names_among_many() {
     assert_eq!((errors.count(), errors.errors().len()), (COUNT - 1, 1000));
     assert_eq!(errors.errors()[0].kind, ErrorKind::Semantic);
 }
+
+/// What is large and sound is loaded in little more memory than its values take.
+#[test]
+fn ten_thousand_clusters() {
+    let clusters = many(10_000, |at| {
+        format!(
+            "  - name: service-cluster-{at}
+    type: STRICT_DNS
+    connect_timeout: 0.25s
+    circuit_breakers: {{thresholds: [{{max_connections: 1024, max_pending_requests: 256}}]}}
+    load_assignment:
+      cluster_name: service-cluster-{at}
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: service-{at}.internal, port_value: 80}}}}}}
+"
+        )
+    });
+    let source = [Source::new("envoy.yaml", format!("static_resources:\n  clusters:\n{clusters}"))];
+    let _ = load_text("");
+    let mut loaded = None;
+    let used = allocation_counter::measure(|| loaded = load(&source, &LoadOptions::default()).ok());
+    assert_eq!(loaded.unwrap().bootstrap.clusters.len(), 10_000);
+    assert!(used.bytes_max < 105 * MIB, "{} MiB", used.bytes_max / MIB);
+}

@@ -162,7 +162,7 @@ impl<'t> Reader<'t, '_> {
                 return Err(self.expected("',' or '}'"));
             }
         }
-        Ok(Value::Map(entries))
+        Ok(Value::map(entries))
     }
 
     fn array(&mut self) -> Result<Value<'t>, ParseError> {
@@ -178,7 +178,7 @@ impl<'t> Reader<'t, '_> {
                 return Err(self.expected("',' or ']'"));
             }
         }
-        Ok(Value::List(items))
+        Ok(Value::list(items))
     }
 
     fn number(&mut self) -> Result<Value<'t>, ParseError> {
