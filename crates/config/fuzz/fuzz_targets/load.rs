@@ -1,39 +1,48 @@
-//! Any text, YAML or JSON, alone or merged over a good file, is loaded or refused with errors that can be shown.
+//! Any text, YAML or JSON, of the v3 or the v1 format, alone or merged over a good file, is loaded or refused with
+//! errors that can be shown.
+//!
+//! Without `cargo fuzz`, and with a stable compiler, in `crates/config/fuzz` (other targets likewise):
 //!
 //! ```text
-//! cargo +nightly fuzz run load -- -max_len=4096
+//! export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+//!     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+//!     -Cllvm-args=-sanitizer-coverage-trace-compares"
+//! host=$(rustc -vV | sed -n 's/^host: //p')
+//! cargo build --release --target $host --bin load --bin routes --bin convert
+//! RUSTFLAGS= cargo run --bin dictionary > target/dictionary
+//! mkdir -p target/corpus-load
+//! target/$host/release/load target/corpus-load corpus ../../../fixtures/config \
+//!     -dict=target/dictionary -max_len=4096 -timeout=10 -rss_limit_mb=1024 -max_total_time=600
 //! ```
+//!
+//! `corpus` holds the texts that `tests/corpus.rs` loads. It was made with `-set_cover_merge=1`.
 #![no_main]
 
-use std::io;
-
 use libfuzzer_sys::fuzz_target;
-use nuncio_config::{Externals, LoadOptions, Source, load};
+use nuncio_config::{
+    Source, load,
+    render::{Renderer, in_order},
+};
+
+mod nothing;
 
 const BASE: &str = include_str!("../../../../fixtures/config/service-envoy.yaml");
 
-/// The text decides which files are named, so none is read.
-struct Nothing;
-
-impl Externals for Nothing {
-    fn file(&self, _: &str) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn variable(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-}
-
 fuzz_target!(|text: &str| {
-    let options = LoadOptions { externals: Some(&Nothing), ..LoadOptions::default() };
+    let options = nothing::options();
     let base = Source::new("base.yaml", BASE);
     for name in ["text.yaml", "text.json"] {
         let text = Source::new(name, text);
         for sources in [vec![text.clone()], vec![base.clone(), text]] {
             match load(&sources, &options) {
-                Ok(loaded) => drop(loaded.document.bootstrap_json()),
-                Err(errors) => assert!(errors.count() > 0 && !errors.to_string().is_empty()),
+                Ok(loaded) => assert!(!loaded.document.bootstrap_json().is_null()),
+                Err(errors) => {
+                    assert!(errors.count() > 0);
+                    let renderer = Renderer::new(&sources);
+                    for problem in in_order(&sources, errors.errors(), errors.warnings()) {
+                        assert!(!renderer.problem(&problem).is_empty() && !problem.to_string().is_empty());
+                    }
+                }
             }
         }
     }
