@@ -1,5 +1,6 @@
-//! What loading a large configuration costs: 10,000 routes in 5.5 MB of YAML, from the text to the types that the
-//! proxy runs on. The part of it that compiles the routes is `routing/build`.
+//! What loading a large configuration costs: 10,000 routes in 5.5 MB of YAML, and 10,000 clusters in 6 MB, from the text
+//! to the types that the proxy runs on. The part of it that compiles the routes is `routing/build`. What cannot be
+//! loaded costs something, too: the refusals are of files that are large, repeat themselves or are wrong everywhere.
 
 use std::cell::LazyCell;
 use std::fmt::Write as _;
@@ -80,6 +81,69 @@ fn bootstrap(routes: usize) -> Source {
     Source::new("envoy.yaml", text)
 }
 
+/// Clusters with two lines of limits each, as people write them.
+fn clusters(count: usize, timeout: &str) -> Source {
+    let mut text = String::from("static_resources:\n  clusters:\n");
+    for at in 0..count {
+        let port = 20_000 + at % 40_000;
+        let _ = writeln!(
+            text,
+            "  # Service {at}: one host behind its name, with the limits that its team has asked for.
+  - name: service-cluster-{at}
+    type: STRICT_DNS
+    connect_timeout: {timeout}
+    lb_policy: ROUND_ROBIN
+    dns_lookup_family: V4_ONLY
+    circuit_breakers:
+      thresholds:
+      - max_connections: 1024
+        max_pending_requests: 256
+    load_assignment:
+      cluster_name: service-cluster-{at}
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address:
+              socket_address:
+                address: service-{at}.internal.example.com
+                port_value: {port}"
+        );
+    }
+    Source::new("envoy.yaml", text)
+}
+
+/// Lists of ten aliases each for the list before.
+fn billion_laughs() -> Source {
+    let mut text = String::from("node:\n  metadata:\n    a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..10 {
+        let alias = format!("*a{},", level - 1);
+        let _ = writeln!(text, "    a{level}: &a{level} [{}]", alias.repeat(10));
+    }
+    Source::new("envoy.yaml", text)
+}
+
+fn refusals(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("config/refuse");
+    group.sample_size(10);
+    let options = LoadOptions::default();
+    let mut refuse = |what: &str, source: &dyn Fn() -> Source| {
+        let source = LazyCell::new(source);
+        group.bench_function(what, |bencher| {
+            bencher.iter(|| load(std::slice::from_ref(&*source), &options).expect_err("it is wrong"));
+        });
+    };
+    refuse("100 MB", &|| Source::new("envoy.yaml", "# much\n".repeat(15_000_000)));
+    refuse("2,000,000 values", &|| Source::new("envoy.yaml", format!("[{}]", "1,".repeat(2_100_000))));
+    refuse("billion laughs", &billion_laughs);
+    refuse("10,000 wrong durations", &|| clusters(10_000, "1m"));
+    // Each is compared with the names that there are.
+    refuse("10,000 unknown clusters", &|| {
+        let Source { name, text } = bootstrap(10_000);
+        Source::new(name, text.replace("cluster: \"service", "cluster: \"srevice"))
+    });
+    group.finish();
+}
+
 fn loads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("config");
     group.sample_size(10);
@@ -94,6 +158,10 @@ fn loads(criterion: &mut Criterion) {
             bencher.iter(|| load_route_table(&text, &options).expect("it is sound"));
         });
     }
+    let many = LazyCell::new(|| clusters(10_000, "0.25s"));
+    group.bench_function("load/10000 clusters", |bencher| {
+        bencher.iter(|| load(std::slice::from_ref(&*many), &options).expect("it is sound"));
+    });
     // The first load of a process also makes what knows Envoy's API.
     let small = bootstrap(1);
     group.bench_function("the first load", |bencher| {
@@ -105,5 +173,5 @@ fn loads(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, loads);
+criterion_group!(benches, loads, refusals);
 criterion_main!(benches);
