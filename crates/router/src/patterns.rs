@@ -58,12 +58,12 @@ impl Patterns {
 
     /// The first route below `bound` whose pattern matches the path and which is accepted, otherwise `bound`.
     pub(crate) fn first(&self, path: &[u8], bound: u32, accept: impl Fn(u32) -> bool) -> u32 {
-        self.trie.least_by(&Exact(path), bound, |firsts, _, best| {
+        self.trie.least_by(&Exact(path), bound, |firsts, length, best| {
             let group = firsts.first().and_then(|first| {
                 let at = self.groups.binary_search_by_key(first, |group| group.first).ok()?;
                 self.groups.get(at)
             });
-            group.map_or(best, |group| group.first(path, best, &accept))
+            group.map_or(best, |group| group.first(path, length, best, &accept))
         })
     }
 }
@@ -99,14 +99,15 @@ fn chunk(
 }
 
 impl Group {
-    fn first(&self, path: &[u8], bound: u32, accept: impl Fn(u32) -> bool) -> u32 {
+    /// The path starts with what the patterns start with, which has the length `prefix`.
+    fn first(&self, path: &[u8], prefix: usize, bound: u32, accept: impl Fn(u32) -> bool) -> u32 {
         // Chunks ascend, so that the first one with a match has the first match.
         for chunk in &self.chunks {
             let found = match chunk {
                 _ if chunk.least() >= bound => break,
                 Chunk::Single { route, regex } => (regex.is_match(path) && accept(*route)).then_some(*route),
                 Chunk::Many { routes, set } => {
-                    let matches = set.matches(path).filter_map(|at| routes.get(at).copied());
+                    let matches = set.matches(path, prefix).filter_map(|at| routes.get(at).copied());
                     matches.fold(None, |best: Option<u32>, route| {
                         let better = route < best.unwrap_or(bound) && accept(route);
                         if better { Some(route) } else { best }

@@ -19,8 +19,9 @@ const MANY_LIMIT: usize = 1 << 21;
 /// An expression that was found to be sound (`type.matcher.v3.RegexMatcher`).
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
-    translated: String,
     prefix: Vec<u8>,
+    /// What must follow the prefix, up to the end.
+    rest: String,
     nfa: NFA,
 }
 
@@ -30,13 +31,13 @@ impl Pattern {
         if text.is_empty() {
             return Err("it is empty".into());
         }
-        let translate::Translated { pattern, prefix } = translate::translate(text)?;
-        let translated = format!(r"(?:{pattern})\z");
-        let nfa = compiler().build(&translated).map_err(|error| match error.size_limit() {
+        let translate::Translated { prefix, rest } = translate::translate(text)?;
+        let rest = format!(r"(?:{rest})\z");
+        let nfa = compiler().build(&rest).map_err(|error| match error.size_limit() {
             Some(limit) => format!("compiled it exceeds {limit} bytes"),
             None => error.to_string(),
         })?;
-        Ok(Self { translated, prefix, nfa })
+        Ok(Self { prefix, rest, nfa })
     }
 
     /// What every text that matches starts with.
@@ -46,18 +47,25 @@ impl Pattern {
 
     /// Makes it ready to be matched.
     pub(crate) fn compile(&self) -> Result<Regex, String> {
-        if let Some(dfa) = table(&self.nfa, DFA_LIMIT) {
-            return Ok(Regex(Engine::Table(Box::new(dfa))));
-        }
-        let config = meta::Config::new().which_captures(WhichCaptures::None).utf8_empty(false);
-        let regex = meta::Builder::new().configure(config).syntax(syntax()).build(&self.translated);
-        regex.map(|regex| Regex(Engine::Search(Box::new(regex)))).map_err(|error| error.to_string())
+        let engine = match table(&self.nfa, DFA_LIMIT) {
+            Some(dfa) => Engine::Table(Box::new(dfa)),
+            None => {
+                let config = meta::Config::new().which_captures(WhichCaptures::None).utf8_empty(false);
+                let regex = meta::Builder::new().configure(config).syntax(syntax()).build(&self.rest);
+                Engine::Search(Box::new(regex.map_err(|error| error.to_string())?))
+            }
+        };
+        Ok(Regex { prefix: self.prefix.as_slice().into(), engine })
     }
 }
 
 /// An expression to match whole texts with.
 #[derive(Clone, Debug)]
-pub(crate) struct Regex(Engine);
+pub(crate) struct Regex {
+    prefix: Box<[u8]>,
+    /// For what follows the prefix.
+    engine: Engine,
+}
 
 #[derive(Clone, Debug)]
 enum Engine {
@@ -75,39 +83,45 @@ impl Regex {
 
     /// Whether the whole text matches.
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        match &self.0 {
-            Engine::Table(dfa) => end_state(dfa, text).is_some(),
-            Engine::Search(regex) => regex.is_match(Input::new(text).anchored(Anchored::Yes)),
-        }
+        text.starts_with(&self.prefix)
+            && match &self.engine {
+                Engine::Table(dfa) => end_state(dfa, text, self.prefix.len()).is_some(),
+                Engine::Search(regex) => regex.is_match(rest(text, self.prefix.len())),
+            }
     }
 }
 
-/// Several expressions in one table: a text goes through it once.
+/// Several expressions with the same prefix in one table: a text goes through it once.
 #[derive(Clone, Debug)]
 pub(crate) struct RegexSet(Box<dense::DFA<Vec<u32>>>);
 
 impl RegexSet {
-    /// A table of these expressions, unless it became too large.
+    /// A table of these expressions, which have the same prefix, unless it became too large.
     pub(crate) fn new(patterns: &[&Pattern]) -> Option<Self> {
-        let texts: Vec<&str> = patterns.iter().map(|pattern| pattern.translated.as_str()).collect();
+        let texts: Vec<&str> = patterns.iter().map(|pattern| pattern.rest.as_str()).collect();
         let nfa = compiler().build_many(&texts).ok()?;
         table(&nfa, MANY_LIMIT).map(|dfa| Self(Box::new(dfa)))
     }
 
-    /// The places of the expressions that match the whole text, in any order.
-    pub(crate) fn matches(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+    /// The places of the expressions that match the whole text, in any order. The text starts with their prefix, which
+    /// has this length.
+    pub(crate) fn matches(&self, text: &[u8], prefix: usize) -> impl Iterator<Item = usize> {
         let dfa = &*self.0;
-        let found = end_state(dfa, text);
+        let found = end_state(dfa, text, prefix);
         let count = found.map_or(0, |state| dfa.match_len(state));
         (0..count).filter_map(move |at| found.map(|state| dfa.match_pattern(state, at).as_usize()))
     }
 }
 
-/// The state after the text, if it is one that matches.
-fn end_state(dfa: &dense::DFA<Vec<u32>>, text: &[u8]) -> Option<StateID> {
-    let input = Input::new(text).anchored(Anchored::Yes);
-    let mut state = dfa.start_state_forward(&input).ok()?;
-    for byte in text {
+/// The text from behind a prefix, which is still there to be looked back at.
+fn rest(text: &[u8], prefix: usize) -> Input<'_> {
+    Input::new(text).range(prefix..).anchored(Anchored::Yes)
+}
+
+/// The state after the text from behind a prefix, if it is one that matches.
+fn end_state(dfa: &dense::DFA<Vec<u32>>, text: &[u8], prefix: usize) -> Option<StateID> {
+    let mut state = dfa.start_state_forward(&rest(text, prefix)).ok()?;
+    for byte in text.get(prefix..)? {
         state = dfa.next_state(state, *byte);
         if dfa.is_special_state(state) && dfa.is_dead_state(state) {
             return None;

@@ -22,6 +22,9 @@ const REQUESTS: usize = 40;
 
 #[test]
 fn a_table_answers_as_envoy() {
+    if std::env::var_os("ENVOY_BIN").is_none() {
+        return;
+    }
     let mut runner = TestRunner::deterministic();
     let mut generated =
         || generate::virtual_hosts_for_envoy().new_tree(&mut runner).map(|tree| tree.current());

@@ -118,6 +118,15 @@ fn whole_texts() {
     check("^a$", &["a"], &["a\n"]);
     check("(?m)a$\n^b", &["a\nb"], &["ab"]);
     check("a$b|^*c|x^y", &["c"], &["ab", "xy"]);
+    check("x^y", &[], &["xy"]);
+    check("xy^*z", &["xyz"], &["xz"]);
+    check("^xy*", &["x", "xyy"], &["", "y"]);
+    check("^*x", &["x"], &["xx"]);
+    check("/*x", &["x", "//x"], &["/"]);
+    check(r"a\bb|c", &["c"], &["ab"]);
+    check(r"a\b.", &["a-"], &["ab"]);
+    check("(?m)a\n^b", &["a\nb"], &["ab"]);
+    check("abc", &["abc"], &["ab", "abcd", ""]);
     check(r"\Aa\z", &["a"], &["aa"]);
     check(r"a\b.\bb|\Bx", &["a b", "a-b"], &["axb"]);
     check("(?P<x>a)(?<x>b)(?P<1>c)(?)", &["abc"], &["ab"]);
@@ -245,6 +254,7 @@ fn literal_prefixes() {
     check("/a/(?i)b", "/a/");
     check("(?i)/a", "");
     check("/[a]b", "/");
+    check("a^b", "a");
     check("/a{b", "/a{b");
     check(r"\Q/a+\Eb", "/a+b");
     check("/é.", "/é");
@@ -252,11 +262,11 @@ fn literal_prefixes() {
 
 #[test]
 fn many_at_once() {
-    let texts = ["/a", "/a.*", ".*b", "/[ab]+", "/b"];
+    let texts = ["/[a]", "/[a].*", "/.*b", "/[ab]+", "/(b)"];
     let patterns: Vec<Pattern> = texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
     let set = RegexSet::new(&patterns.iter().collect::<Vec<_>>()).unwrap();
     let check = |text: &str, expected: &[usize]| {
-        let mut found: Vec<usize> = set.matches(text.as_bytes()).collect();
+        let mut found: Vec<usize> = set.matches(text.as_bytes(), 1).collect();
         found.sort_unstable();
         assert_eq!(found, expected, "{text}");
     };
@@ -264,7 +274,7 @@ fn many_at_once() {
     check("/ab", &[1, 2, 3]);
     check("/b", &[2, 3, 4]);
     check("/c", &[]);
-    check("", &[]);
+    check("/", &[]);
 }
 
 #[test]
@@ -272,7 +282,7 @@ fn expressions_too_large_for_a_table_are_searched() {
     let pattern = Pattern::new("/.*a.{18}").unwrap();
     assert!(RegexSet::new(&[&pattern, &pattern]).is_none());
     let regex = pattern.compile().unwrap();
-    assert!(matches!(regex.0, Engine::Search(_)));
+    assert!(matches!(regex.engine, Engine::Search(_)));
     assert!(regex.is_match(b"/xxa012345678901234567"));
     assert!(!regex.is_match(b"/xxb012345678901234567"));
     assert!(!regex.is_match(b"/xxa012345678901234567\n"));

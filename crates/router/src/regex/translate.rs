@@ -4,7 +4,9 @@
 //! The two syntaxes differ in many places (`\<`, `[a[b]`, `a{,5}`, `\Q`, octal escapes, what `\d` covers), so nothing
 //! is passed through: every atom is read here and written out as bytes, and flags are resolved on the way.
 
-use super::classes::{ByteSet, perl, posix, unicode};
+mod bracket;
+
+use super::classes::ByteSet;
 
 /// RE2's limit for the product of nested counted repetitions.
 const MOST_REPETITIONS: u32 = 1000;
@@ -14,9 +16,10 @@ const DEEPEST: usize = 200;
 /// A pattern in the syntax of the regex crates, without regard to Unicode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Translated {
-    pub(super) pattern: String,
     /// What every text that matches starts with.
     pub(super) prefix: Vec<u8>,
+    /// What must follow there.
+    pub(super) rest: String,
 }
 
 /// Translates the pattern, or says what RE2 or we refuse in it.
@@ -26,12 +29,14 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
         out: String::new(),
         prefix: None,
         literals: Vec::new(),
+        rest_start: 0,
         outer: Vec::new(),
         group: Group::default(),
     };
     translator.run()?;
-    let prefix = translator.prefix.unwrap_or(translator.literals);
-    Ok(Translated { pattern: translator.out, prefix })
+    translator.end_prefix();
+    let rest = translator.out.get(translator.rest_start..).unwrap_or_default().to_owned();
+    Ok(Translated { prefix: translator.prefix.unwrap_or_default(), rest })
 }
 
 struct Translator<'a> {
@@ -40,6 +45,8 @@ struct Translator<'a> {
     /// The literal prefix once it is known; until then its bytes collect in `literals`.
     prefix: Option<Vec<u8>>,
     literals: Vec<u8>,
+    /// Where in `out` that begins what follows the prefix.
+    rest_start: usize,
     /// The groups around the one that is being read.
     outer: Vec<Group>,
     group: Group,
@@ -85,11 +92,13 @@ impl Translator<'_> {
                     self.group.last = Last::Nothing;
                     if self.outer.is_empty() {
                         self.prefix = Some(Vec::new());
+                        self.rest_start = 0;
                     }
                 }
                 b'^' if self.group.flags.multi_line => self.assertion("(?m:^)"),
-                // The start of the text leaves the prefix open.
-                b'^' => self.atom(r"\A"),
+                // At the very start it leaves the prefix open.
+                b'^' if self.literals.is_empty() => self.atom(r"\A"),
+                b'^' => self.assertion(r"\A"),
                 b'$' if self.group.flags.multi_line => self.assertion("(?m:$)"),
                 b'$' => self.assertion(r"\z"),
                 b'.' if self.group.flags.dot_matches_new_line => self.class(ByteSet::ALL),
@@ -119,8 +128,10 @@ impl Translator<'_> {
         self.atom(text);
     }
 
+    /// The prefix ends where `out` ends now.
     fn end_prefix(&mut self) {
         if self.prefix.is_none() {
+            self.rest_start = if self.literals.is_empty() { 0 } else { self.out.len() };
             self.prefix = Some(std::mem::take(&mut self.literals));
         }
     }
@@ -197,15 +208,16 @@ impl Translator<'_> {
         if repetitions > MOST_REPETITIONS {
             return Err(format!("invalid repetition size: {operator} makes more than {MOST_REPETITIONS}"));
         }
+        // The literal before a repetition may be missing from the text.
+        if self.prefix.is_none() {
+            let repeated = self.literals.pop().map_or(0, |byte| written(byte).len());
+            self.end_prefix();
+            self.rest_start = self.rest_start.saturating_sub(repeated);
+        }
         let lazy = self.rest.strip_prefix(b"?").inspect(|rest| self.rest = rest).is_some();
         self.out.push_str(operator);
         if lazy != self.group.flags.swap_greed {
             self.out.push('?');
-        }
-        // The literal before a repetition may be missing from the text.
-        if self.prefix.is_none() {
-            self.literals.pop();
-            self.end_prefix();
         }
         self.group.last = Last::Repeated;
         self.group.repetitions = self.group.repetitions.max(repetitions);
@@ -274,150 +286,6 @@ impl Translator<'_> {
         }
         Ok(())
     }
-
-    /// `\d` and its like or `\p`, from behind the backslash.
-    fn named_class(&mut self) -> Result<Option<ByteSet>, Wrong> {
-        let Some((letter, rest)) = self.rest.split_first() else { return Ok(None) };
-        let fold = |set: ByteSet| if self.group.flags.ignore_case { set.folded() } else { set };
-        if let Some(set) = perl(letter.to_ascii_lowercase()) {
-            self.rest = rest;
-            let set = fold(set);
-            return Ok(Some(if letter.is_ascii_uppercase() { set.complement() } else { set }));
-        }
-        if !matches!(letter, b'p' | b'P') {
-            return Ok(None);
-        }
-        let mut negated = *letter == b'P';
-        let (name, rest) = match rest.strip_prefix(b"{") {
-            Some(rest) => {
-                let end = rest.iter().position(|byte| *byte == b'}').ok_or(Wrong::Class)?;
-                (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default())
-            }
-            None => rest.split_at_checked(1).ok_or(Wrong::Class)?,
-        };
-        let name = name.strip_prefix(b"^").inspect(|_| negated = !negated).unwrap_or(name);
-        let set = fold(unicode(name).ok_or(Wrong::Unicode)?);
-        self.rest = rest;
-        Ok(Some(if negated { set.complement() } else { set }))
-    }
-
-    /// The byte that an escape stands for, from behind the backslash.
-    fn escaped_byte(&mut self) -> Result<u8, Wrong> {
-        let (letter, rest) = self.rest.split_first().ok_or(Wrong::Escape)?;
-        let (byte, rest) = match letter {
-            b'a' => (0x07, rest),
-            b'f' => (0x0c, rest),
-            b'n' => (b'\n', rest),
-            b'r' => (b'\r', rest),
-            b't' => (b'\t', rest),
-            b'v' => (0x0b, rest),
-            b'0'..=b'7' => {
-                let digits = self.rest.iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
-                // A single digit other than 0 would be a reference to a group.
-                if *letter != b'0' && digits < 2 {
-                    return Err(Wrong::Escape);
-                }
-                let (digits, rest) = self.rest.split_at_checked(digits).ok_or(Wrong::Escape)?;
-                (number(digits, 8).ok_or(Wrong::Escape)?, rest)
-            }
-            b'x' => {
-                let (digits, rest) = match rest.strip_prefix(b"{") {
-                    Some(rest) => {
-                        let end = rest.iter().position(|byte| *byte == b'}').ok_or(Wrong::Escape)?;
-                        (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default())
-                    }
-                    None => rest.split_at_checked(2).ok_or(Wrong::Escape)?,
-                };
-                (number(digits, 16).ok_or(Wrong::Escape)?, rest)
-            }
-            byte if byte.is_ascii() && !byte.is_ascii_alphanumeric() => (*byte, rest),
-            _ => return Err(Wrong::Escape),
-        };
-        self.rest = rest;
-        Ok(byte)
-    }
-
-    /// A class in brackets, from behind the first one.
-    fn bracket(&mut self) -> Result<ByteSet, Wrong> {
-        let negated = self.rest.strip_prefix(b"^").inspect(|rest| self.rest = rest).is_some();
-        let mut set = ByteSet::default();
-        let mut first = true;
-        loop {
-            let (byte, after) = self.rest.split_first().ok_or(Wrong::Unclosed)?;
-            if *byte == b']' && !first {
-                self.rest = after;
-                break;
-            }
-            first = false;
-            set = set.union(self.member(*byte, after)?);
-        }
-        Ok(if negated { set.complement() } else { set })
-    }
-
-    /// A range, a named class or a single byte within brackets.
-    fn member(&mut self, byte: u8, after: &[u8]) -> Result<ByteSet, Wrong> {
-        let ignore_case = self.group.flags.ignore_case;
-        let fold = |set: ByteSet| if ignore_case { set.folded() } else { set };
-        if byte == b'['
-            && let Some(name) = after.strip_prefix(b":")
-            && let Some(end) = name.windows(2).position(|two| two == b":]")
-        {
-            let (name, rest) = (name.get(..end).unwrap_or_default(), name.get(end + 2..).unwrap_or_default());
-            let (negated, name) = name.strip_prefix(b"^").map_or((false, name), |name| (true, name));
-            let set = fold(posix(name).ok_or(Wrong::Class)?);
-            // The slice is taken anew, because `rest` must live as long as the pattern.
-            self.rest = self.rest.get(self.rest.len() - rest.len()..).unwrap_or_default();
-            return Ok(if negated { set.complement() } else { set });
-        }
-        if byte == b'\\' {
-            let start = self.rest;
-            self.rest = self.rest.get(1..).unwrap_or_default();
-            if let Some(set) = self.named_class()? {
-                return Ok(set);
-            }
-            self.rest = start;
-        }
-        let from = self.bracket_byte()?;
-        let to = match self.rest {
-            [b'-', next, ..] if *next != b']' => {
-                self.rest = self.rest.get(1..).unwrap_or_default();
-                self.bracket_byte()?
-            }
-            _ => from,
-        };
-        if to < from { Err(Wrong::Class) } else { Ok(fold(ByteSet::of(&[(from, to)]))) }
-    }
-
-    fn bracket_byte(&mut self) -> Result<u8, Wrong> {
-        let (byte, rest) = self.rest.split_first().ok_or(Wrong::Unclosed)?;
-        self.rest = rest;
-        if *byte == b'\\' { self.escaped_byte() } else { Ok(*byte) }
-    }
-}
-
-/// What is wrong at a place whose text the caller has.
-enum Wrong {
-    Escape,
-    Class,
-    Unicode,
-    Unclosed,
-}
-
-impl Wrong {
-    fn describe(&self, at: &[u8]) -> String {
-        let end = at.len().min(16);
-        let text = String::from_utf8_lossy(at.get(..end).unwrap_or_default()).into_owned();
-        match self {
-            Self::Escape => format!("invalid escape sequence at {text:?}"),
-            Self::Class => format!("invalid character class at {text:?}"),
-            Self::Unicode => {
-                format!(
-                    "at {text:?}: only general categories, Latin, Common and Any have characters in Latin-1"
-                )
-            }
-            Self::Unclosed => format!("a ] is missing for {text:?}"),
-        }
-    }
 }
 
 /// A byte in the syntax of the regex crates.
@@ -427,14 +295,6 @@ fn written(byte: u8) -> String {
         byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
         byte => format!("\\x{byte:02X}"),
     }
-}
-
-fn number(digits: &[u8], radix: u32) -> Option<u8> {
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let value = u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
-    u8::try_from(value).ok()
 }
 
 /// The pattern after the name of a group, which two groups may share.
