@@ -1,11 +1,11 @@
 //! Route tables of any size and kind with requests for them, for the criterion benches and for the instruction counts.
 //!
-//! The kinds are those that the router has; regular expressions and header matches get theirs with the router's.
+//! The kinds are those that the router tells apart: how it finds them, and what it must look at besides.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use nuncio_router::{
-    Denominator, Forward, FractionalPercent, RequestHead, Route, RouteMatch, RouteTable, RouteTableBuilder,
-    VirtualHost,
+    Denominator, Forward, FractionalPercent, HeaderMatcher, RequestHead, Route, RouteMatch, RouteTable,
+    RouteTableBuilder, StringMatcher, VirtualHost,
 };
 
 /// So many routes a table has. Up to 16 are compared one by one.
@@ -32,12 +32,27 @@ pub enum RouteKind {
     Fraction,
     /// The same, for requests that only the last route takes.
     Last,
+    /// The same, each with a condition on a header.
+    Header,
+    /// Regular expressions that start with literals of their own.
+    Regex,
+    /// Regular expressions that start alike.
+    RegexAlike,
 }
 
 impl RouteKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Exact, Self::Prefix, Self::Mixed, Self::IgnoreCase, Self::Fraction, Self::Last];
+    pub const ALL: [Self; 9] = [
+        Self::Exact,
+        Self::Prefix,
+        Self::Mixed,
+        Self::IgnoreCase,
+        Self::Fraction,
+        Self::Last,
+        Self::Header,
+        Self::Regex,
+        Self::RegexAlike,
+    ];
 
     /// A word for the names of benches.
     #[must_use]
@@ -49,6 +64,9 @@ impl RouteKind {
             Self::IgnoreCase => "ignore-case",
             Self::Fraction => "fraction",
             Self::Last => "last",
+            Self::Header => "header",
+            Self::Regex => "regex",
+            Self::RegexAlike => "regex-alike",
         }
     }
 
@@ -57,10 +75,17 @@ impl RouteKind {
     pub fn builder(self, routes: usize) -> RouteTableBuilder {
         let route = |at: usize| {
             let matcher = match self.is_prefix(at) {
+                _ if self == Self::Regex => RouteMatch::safe_regex(format!("/api/v1/service-{at}/.*")),
+                _ if self == Self::RegexAlike => {
+                    RouteMatch::safe_regex(format!("/[a-z]+/v1/service-{at}/.*"))
+                }
                 true => RouteMatch::prefix(format!("/api/v1/service-{at}/")),
                 false => RouteMatch::path(format!("/api/v1/service-{at}/items")),
             };
             let matcher = match self {
+                Self::Header => {
+                    matcher.header(HeaderMatcher::string("x-version", StringMatcher::exact("v2")))
+                }
                 Self::IgnoreCase => matcher.case_sensitive(false),
                 Self::Fraction => matcher.runtime_fraction(FractionalPercent::new(50, Denominator::Hundred)),
                 _ => matcher,
@@ -78,6 +103,14 @@ impl RouteKind {
             Self::Prefix => true,
             _ => at.is_multiple_of(2),
         }
+    }
+
+    /// The numbers of routes to measure. Tables of 100,000 regular expressions take too long to build.
+    #[must_use]
+    pub fn sizes(self) -> &'static [usize] {
+        let most = if matches!(self, Self::Regex | Self::RegexAlike) { 10_000 } else { 100_000 };
+        let end = ROUTES.partition_point(|routes| *routes <= most);
+        ROUTES.get(..end).unwrap_or(&ROUTES)
     }
 
     /// A table of so many routes, with requests for all of them.
@@ -162,7 +195,10 @@ impl Lookups {
     fn new(builder: RouteTableBuilder, request: impl Fn(usize) -> (String, String)) -> Self {
         Self {
             table: builder.build().expect("a table of plain paths and domains is sound"),
-            headers: HeaderMap::new(),
+            headers: HeaderMap::from_iter([(
+                HeaderName::from_static("x-version"),
+                HeaderValue::from_static("v2"),
+            )]),
             requests: (0..REQUESTS).map(request).collect(),
             next: 0,
         }

@@ -3,7 +3,7 @@
 use super::counting::counted_by_callgrind;
 use super::request::Exchange;
 use crate::compare::{Result, failure};
-use crate::routes::{DomainKind, Lookups, ROUTES, RouteKind, VIRTUAL_HOSTS};
+use crate::routes::{DomainKind, Lookups, RouteKind, VIRTUAL_HOSTS};
 
 /// Every route of the smaller tables comes several times; the larger are looked at from many sides.
 const LOOKUPS: usize = 8192;
@@ -24,7 +24,9 @@ pub(super) enum Subject {
 
 impl Subject {
     pub(super) fn all() -> Vec<Self> {
-        let routes = RouteKind::ALL.into_iter().flat_map(|kind| ROUTES.map(|count| Self::Route(kind, count)));
+        let routes = RouteKind::ALL
+            .into_iter()
+            .flat_map(|kind| kind.sizes().iter().map(move |count| Self::Route(kind, *count)));
         let domains =
             DomainKind::ALL.into_iter().flat_map(|kind| VIRTUAL_HOSTS.map(|count| Self::Domain(kind, count)));
         let requests = Exchange::ALL.into_iter().map(Self::Request);
