@@ -18,6 +18,7 @@ use crate::{
     places::Places,
     redact::unpack,
     rules::{Broken, Rules, Within},
+    semantic::{self, Facts, Scope},
     source::LoadOptions,
     support::{self, Support},
 };
@@ -29,8 +30,16 @@ pub(crate) fn check(
     options: &LoadOptions<'_>,
     issues: &mut Issues,
 ) {
-    let mut checker =
-        Checker { places, options, issues, plans: HashMap::new(), reported: HashSet::new(), settled: 0 };
+    let facts = Facts::of(message, issues);
+    let mut checker = Checker {
+        places,
+        options,
+        issues,
+        facts,
+        plans: HashMap::new(),
+        reported: HashSet::new(),
+        settled: 0,
+    };
     checker.message(message, &Path::ROOT);
 }
 
@@ -38,6 +47,7 @@ struct Checker<'c> {
     places: &'c Places<'c>,
     options: &'c LoadOptions<'c>,
     issues: &'c mut Issues,
+    facts: Facts,
     plans: HashMap<String, Rc<Plan>>,
     /// Deprecated fields that were reported: once each is enough.
     reported: HashSet<String>,
@@ -52,6 +62,8 @@ struct Plan {
     required_oneofs: Vec<OneofDescriptor>,
     /// Types of `google.protobuf` are neither supported nor unsupported by themselves.
     is_ours: bool,
+    /// Looks for mistakes that no rule of the API names.
+    semantic: Option<semantic::Check>,
 }
 
 struct FieldPlan {
@@ -78,6 +90,7 @@ impl Plan {
             fields: descriptor.fields().map(|field| FieldPlan::of(descriptor, field)).collect(),
             required_oneofs: descriptor.oneofs().filter(is_required).collect(),
             is_ours: descriptor.package_name() != "google.protobuf",
+            semantic: semantic::of_message(descriptor.full_name()),
         }
     }
 }
@@ -131,6 +144,10 @@ impl Checker<'_> {
         }
         for field in &plan.fields {
             self.field(message, field, plan.is_ours, path);
+        }
+        if let Some(check) = plan.semantic {
+            let Self { places, options, issues, facts, .. } = self;
+            check(&mut Scope { facts, places, options, issues }, message, path);
         }
     }
 

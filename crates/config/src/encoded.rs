@@ -19,7 +19,6 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 /// all of them one after the other are a bootstrap with all the resources.
 #[derive(Default)]
 pub(crate) struct Resources {
-    names: Vec<String>,
     bytes: Vec<u8>,
     /// Where each of them ends.
     ends: Vec<usize>,
@@ -50,8 +49,6 @@ impl Resources {
 
     /// Adds a message that stands in two others, in the fields with these numbers.
     fn push(&mut self, [outer, inner]: [u32; 2], message: &DynamicMessage) {
-        let name = message.get_field_by_name("name");
-        self.names.push(name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default());
         let encoded = message.encode_to_vec();
         let length = encoded.len() as u64;
         let around = key_len(inner) as u64 + encoded_len_varint(length) as u64 + length;
@@ -65,10 +62,6 @@ impl Resources {
 
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
-    }
-
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names
     }
 
     /// Everything that was taken, to be put behind the encoded rest of the bootstrap.
@@ -124,10 +117,7 @@ mod tests {
         let mut message = untyped(&bootstrap);
         let taken = ["listeners", "clusters"].map(|kind| Resources::take(&mut message, kind));
         let [taken_listeners, taken_clusters] = &taken;
-        assert_eq!(
-            (taken_listeners.len(), taken_clusters.names()),
-            (1, ["a", "", "b"].map(str::to_owned).as_slice())
-        );
+        assert_eq!((taken_listeners.len(), taken_clusters.len()), (1, 3));
         assert!(taken_listeners.listeners().collect::<Option<Vec<_>>>() == Some(listeners));
         assert!(taken_clusters.clusters().collect::<Option<Vec<_>>>() == Some(clusters));
         let left = Bootstrap::decode(message.encode_to_vec().as_slice()).unwrap();

@@ -153,6 +153,8 @@ pub enum WarningKind {
     /// Something in a v1 configuration that the v3 format cannot say, or not in the same way: the message tells what
     /// happens instead.
     Lossy,
+    /// A value that is accepted, as in Envoy, and does not do what it seems to say.
+    Doubtful,
 }
 
 /// Collects problems while a configuration is read, so that one run shows all of them.
@@ -214,7 +216,9 @@ impl Issues {
         }
         let unread = |unread: &Arc<str>| is_within(unread, &place.path) || is_within(&place.path, unread);
         let same = |error: &ConfigError| {
-            error.place.path == place.path && kind == ErrorKind::Semantic && error.kind != ErrorKind::Unknown
+            error.place.path == place.path
+                && kind == ErrorKind::Semantic
+                && !matches!(error.kind, ErrorKind::Unknown | ErrorKind::Unsupported)
         };
         if !self.unread.iter().any(unread) && !self.errors.iter().any(same) {
             self.error(place, kind, message);

@@ -94,8 +94,7 @@ pub(crate) fn lower_all<'t>(
     bytes.extend_from_slice(listeners.bytes());
     bytes.extend_from_slice(clusters.bytes());
     let document = Document::new(bytes);
-    let mut context =
-        lower::Context { places: &places, options, issues, clusters: None, runtime: Default::default() };
+    let mut context = lower::Context { places: &places, options, issues, runtime: Default::default() };
     match typed {
         Ok(typed) => Some((lower::bootstrap(&mut context, typed, &listeners, &clusters), document)),
         Err(_) => {
@@ -146,13 +145,8 @@ pub fn load_route_table(source: &Source, options: &LoadOptions<'_>) -> Result<Ro
         too_deep(&mut issues, &places);
         return Err(issues.into_errors(&names));
     };
-    let mut context = lower::Context {
-        places: &places,
-        options,
-        issues: &mut issues,
-        clusters: None,
-        runtime: Default::default(),
-    };
+    let mut context =
+        lower::Context { places: &places, options, issues: &mut issues, runtime: Default::default() };
     let table = lower::route::table(&mut context, &Path::ROOT, typed);
     match table {
         Some(table) => issues.finish(&names).map(|_| table),

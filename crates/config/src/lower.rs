@@ -3,7 +3,7 @@
 //! Each message is destructured completely, so that a field that Envoy adds and nobody handles here breaks the build.
 //! A field that is bound to `_` is not supported; the check before this has refused it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use nuncio_api::envoy::config::bootstrap::v3 as bootstrap;
 use prost::Name;
@@ -32,13 +32,13 @@ pub(crate) mod route;
 mod runtime;
 mod tls;
 
+pub(crate) use address::parse_ip;
+
 /// What lowering needs besides the message: where things stand, what is allowed, and where to complain.
 pub(crate) struct Context<'c> {
     pub(crate) places: &'c Places<'c>,
     pub(crate) options: &'c LoadOptions<'c>,
     pub(crate) issues: &'c mut Issues,
-    /// The names of all clusters; `None` if routes are lowered by themselves and any name may be right.
-    pub(crate) clusters: Option<BTreeSet<String>>,
     pub(crate) runtime: model::Runtime,
 }
 
@@ -74,8 +74,8 @@ impl Context<'_> {
         }
     }
 
-    fn warn_unsupported(&mut self, at: &Path<'_>, message: impl Into<String>) {
-        self.issues.warning(self.places.locate(at), WarningKind::Unsupported, message);
+    fn warn(&mut self, at: &Path<'_>, kind: WarningKind, message: impl Into<String>) {
+        self.issues.warning(self.places.locate(at), kind, message);
     }
 
     fn place(&self, at: &Path<'_>) -> model::Place {
@@ -111,11 +111,7 @@ impl Context<'_> {
 
 /// Whether the payload of an `Any` is a `T`.
 fn is<T: Name>(any: &Any) -> bool {
-    type_name(any) == T::full_name()
-}
-
-fn type_name(any: &Any) -> &str {
-    any.type_url.rsplit('/').next().unwrap_or_default()
+    any.type_url.rsplit('/').next() == Some(T::full_name().as_str())
 }
 
 /// Lowers a whole bootstrap, whose listeners and clusters come by themselves. What comes out is only to be used if no error was
@@ -175,9 +171,6 @@ pub(crate) fn bootstrap(
     let bootstrap::bootstrap::StaticResources { listeners: _, clusters: _, secrets: _ } =
         static_resources.unwrap_or_default();
     let resources = root.field("static_resources");
-    // If a cluster could not be read, its name may be the one that a route asks for.
-    let names_known = !context.issues.any_unread(holds_cluster_names);
-    context.clusters = names_known.then(|| clusters.names().iter().cloned().collect());
     let dns_resolver = dns::resolver(
         context,
         &root,
@@ -198,16 +191,6 @@ pub(crate) fn bootstrap(
         stats_flush_interval: context
             .optional_duration(&root.field("stats_flush_interval"), stats_flush_interval),
         runtime: std::mem::take(&mut context.runtime),
-    }
-}
-
-/// Whether the names of clusters are lost if the value at `path` could not be read.
-fn holds_cluster_names(path: &str) -> bool {
-    match path.strip_prefix("static_resources.clusters") {
-        Some(rest) => {
-            rest.is_empty() || rest.split_once(']').is_some_and(|(_, rest)| matches!(rest, "" | ".name"))
-        }
-        None => matches!(path, "" | "static_resources"),
     }
 }
 

@@ -80,6 +80,7 @@ impl<'p> From<&'p Warning> for Problem<'p> {
             WarningKind::Unknown => "unknown",
             WarningKind::Unsupported => "unsupported",
             WarningKind::Lossy => "lossy",
+            WarningKind::Doubtful => "doubtful",
         };
         Self { severity: Severity::Warning, kind, place: &warning.place, message: &warning.message }
     }

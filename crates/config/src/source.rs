@@ -137,6 +137,12 @@ pub trait Externals {
 
     /// The value of the environment variable `name`.
     fn variable(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// Whether the file `name` could be opened to append lines to it, which must not make it. By default any can.
+    fn appendable(&self, name: &str) -> io::Result<()> {
+        let _ = name;
+        Ok(())
+    }
 }
 
 /// The file system of this machine and the environment of this process.
@@ -150,6 +156,20 @@ impl Externals for Machine {
 
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+
+    fn appendable(&self, name: &str) -> io::Result<()> {
+        match std::fs::metadata(name) {
+            // A pipe would wait for its reader.
+            Ok(found) if found.is_file() || found.is_dir() => {
+                std::fs::OpenOptions::new().append(true).open(name).map(drop)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match Path::new(name).parent() {
+                Some(folder) if folder != Path::new("") => std::fs::metadata(folder).map(drop),
+                _ => Ok(()),
+            },
+            found => found.map(drop),
+        }
     }
 }
 

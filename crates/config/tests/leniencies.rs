@@ -192,7 +192,7 @@ fn extensions_known_by_name() {
     check_errors(
         &unknown,
         &[
-            "f:12:26: …typed_config.http_filters[0].typed_config: is required: no filter is known by the name \"router2\" alone",
+            "f:12:26: …typed_config.http_filters[0].typed_config: is required: no extension is known by the name \"router2\" alone",
         ],
     );
 }

@@ -48,10 +48,10 @@ fn fields() {
         ],
     );
     check(
-        "tracing: {http: {name: x}}\nstats_sinks: [{name: x}]",
+        "tracing: {http: {name: x}}\nheader_prefix: x-y",
         &[
             "f:1:10: tracing: \"tracing\" is not supported",
-            "f:2:14: stats_sinks: \"stats_sinks\" is not supported",
+            "f:2:16: header_prefix: \"header_prefix\" is not supported",
         ],
     );
     check(
@@ -186,7 +186,7 @@ fn what_cannot_do_without_is_refused_even_if_allowed() {
         &["f:1:18: admin.address: without this address there is no admin server"],
     );
     check(
-        &cluster("cluster_type: {name: x}"),
+        &cluster("cluster_type: {name: envoy.cluster.eds}"),
         &["f:4:19: static_resources.clusters[0].cluster_type: without its type the cluster has no hosts"],
     );
     check(

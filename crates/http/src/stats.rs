@@ -85,6 +85,7 @@ http_stats! {
     downstream_rq_total: counter;
     downstream_rq_tx_reset: counter;
     downstream_rq_ws_on_non_ws_route: counter;
+    no_cluster: counter;
     no_route: counter;
     rq_direct_response: counter;
     rq_total: counter;

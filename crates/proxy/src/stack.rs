@@ -9,7 +9,7 @@ use nuncio_http::{
     access_log::{DEFAULT_FORMAT, Format, FormatError},
     layers::{
         headers::{HeadersLayer, HeadersService},
-        route::{RouteLayer, RouteService, UnknownCluster, resolve},
+        route::{RouteLayer, RouteService, resolve},
     },
 };
 use nuncio_listener::{Handler, Stream, stat_name};
@@ -31,9 +31,6 @@ pub struct HttpHandler {
 /// A filter chain cannot be served as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// A route leads nowhere.
-    #[error(transparent)]
-    Route(#[from] UnknownCluster),
     /// An access log's format is not understood.
     #[error("access log: {0}")]
     AccessLog(#[from] FormatError),
@@ -62,7 +59,7 @@ pub fn handler(
         // their headers as much as responses do.
         .layer(HeadersLayer::new(config, Arc::clone(&stats)))
         // Before the HTTP filters, because they may be configured per route.
-        .layer(RouteLayer::new(resolve(&config.routes, clusters)?, Arc::clone(&stats)))
+        .layer(RouteLayer::new(resolve(&config.routes, clusters), Arc::clone(&stats)))
         // Last, because it ends the chain: nothing comes back from it but a response.
         .service(RouterFilter::new(config, Arc::clone(&stats)));
     let access_log = access_log(&config.access_log, sink)?;

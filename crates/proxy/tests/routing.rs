@@ -123,6 +123,48 @@ async fn the_first_route_that_matches_takes_the_request() {
         .await;
 }
 
+/// `validate_clusters` lets routes name clusters that do not exist, and their requests learn it.
+#[tokio::test]
+async fn a_route_may_wait_for_its_cluster() {
+    let directory = Directory::new();
+    let origin = Origin::answering("hello").await;
+    let proxy = Proxy::in_front_of(&origin)
+        .with_routes(&[
+            "{ match: { prefix: /404 }, route: { cluster: later, prefix_rewrite: /, cluster_not_found_response_code: NOT_FOUND } }",
+            "{ match: { prefix: /500 }, route: { cluster: later, cluster_not_found_response_code: INTERNAL_SERVER_ERROR } }",
+            "{ match: { prefix: /503 }, route: { cluster: later } }",
+        ])
+        .replacing("            name: routes\n", "            name: routes\n            validate_clusters: false\n")
+        .with_access_log(
+            &directory,
+            Some("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_CLUSTER%"),
+        )
+        .start()
+        .await;
+    let mut client = Client::connect(proxy.listener(0)).await;
+    for status in [404, 500, 503] {
+        let response = client.get(&format!("/{status}")).await;
+        assert_eq!((response.status(), &*response.body), (status, ""), "/{status}");
+    }
+    assert_eq!(client.get("/").await.body, "hello");
+    proxy
+        .wait_for_stats(&[("http.no_cluster", 3), ("http.rq_total", 4), ("cluster.upstream_rq_total", 1)])
+        .await;
+    let path = directory.path("access.log");
+    let lines =
+        || std::fs::read_to_string(&path).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    until(|| lines().len() == 4, || format!("{:#?}", lines())).await;
+    assert_eq!(
+        lines(),
+        [
+            "/404 404 NC cluster_not_found -",
+            "/500 500 NC cluster_not_found -",
+            "/503 503 NC cluster_not_found -",
+            "/ 200 - via_upstream origin",
+        ]
+    );
+}
+
 /// Replaces the time, the duration, the service time and the request's id, after a look at their shape.
 fn mask_line(line: &str) -> String {
     let (time, rest) = line.split_once(' ').unwrap();

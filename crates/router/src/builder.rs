@@ -47,7 +47,7 @@ impl RouteTableBuilder {
         Self { ignore_port_in_host_matching: ignore, ..self }
     }
 
-    /// `max_direct_response_body_size_bytes`: 4096 by default.
+    /// `max_direct_response_body_size_bytes`: 4096 by default. Zero is no limit, as in Envoy.
     #[must_use]
     pub fn max_direct_response_body_size(self, bytes: usize) -> Self {
         Self { max_direct_response_body_size: bytes, ..self }
@@ -136,7 +136,7 @@ impl RouteTableBuilder {
                     report(BuildErrorKind::StatusOutOfRange { status });
                 }
                 let (length, most) = (response.body.len(), self.max_direct_response_body_size);
-                if length > most {
+                if most > 0 && length > most {
                     report(BuildErrorKind::BodyTooLong { length, most });
                 }
             }

@@ -22,15 +22,9 @@ pub(super) fn all(context: &mut Context<'_>, at: &Path<'_>, logs: Vec<AccessLog>
 }
 
 fn one(context: &mut Context<'_>, at: &Path<'_>, log: AccessLog) -> Option<model::AccessLog> {
-    let AccessLog { name, config_type, filter: _ } = log;
+    let AccessLog { name: _, config_type, filter: _ } = log;
     let at = at.field("typed_config");
-    let any = match config_type {
-        Some(ConfigType::TypedConfig(any)) if !any.type_url.is_empty() => any,
-        _ => {
-            context.error(&at, format!("is required: nothing is known by the name {name:?} alone"));
-            return None;
-        }
-    };
+    let ConfigType::TypedConfig(any) = config_type?;
     if is::<FileAccessLog>(&any) {
         let FileAccessLog { path, access_log_format } = context.unpack(&any, &at)?;
         let format = match access_log_format {

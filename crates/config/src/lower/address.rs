@@ -1,6 +1,6 @@
 //! Addresses: where something listens, and where an endpoint is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use nuncio_api::envoy::config::core::v3::{
     Address, SocketAddress,
@@ -9,7 +9,38 @@ use nuncio_api::envoy::config::core::v3::{
 };
 
 use super::Context;
-use crate::{model::EndpointAddress, path::Path};
+use crate::{model::EndpointAddress, path::Path, source::LoadOptions};
+
+/// A literal address.
+pub(crate) enum Literal {
+    Plain(IpAddr),
+    /// A v6 address on the link that an interface, by its number, is attached to.
+    Scoped(Ipv6Addr, u32),
+}
+
+impl Literal {
+    fn with_port(self, port: u16) -> SocketAddr {
+        match self {
+            Self::Plain(ip) => SocketAddr::new(ip, port),
+            Self::Scoped(ip, scope) => SocketAddrV6::new(ip, port, 0, scope).into(),
+        }
+    }
+}
+
+/// Reads a literal address, which may end in the number or the name of an interface: `fe80::1%eth0`.
+pub(crate) fn parse_ip(host: &str, options: &LoadOptions<'_>) -> Option<Literal> {
+    let Some((ip, interface)) = host.split_once('%') else { return host.parse().ok().map(Literal::Plain) };
+    let ip = ip.parse().ok()?;
+    if let Ok(number) = interface.parse() {
+        return Some(Literal::Scoped(ip, number));
+    }
+    if interface.contains(['/', '.']) {
+        return None;
+    }
+    // The kernel's number for the name.
+    let number = options.externals().file(&format!("/sys/class/net/{interface}/ifindex")).ok()?;
+    Some(Literal::Scoped(ip, std::str::from_utf8(&number).ok()?.trim().parse().ok()?))
+}
 
 /// The address of a listener, which must be a literal one, and its `ipv4_compat`.
 pub(super) fn listening(
@@ -19,9 +50,9 @@ pub(super) fn listening(
 ) -> Option<(SocketAddr, bool)> {
     let socket = at.field("socket_address");
     let parts = parts(context, at, address)?;
-    match parts.host.parse::<IpAddr>() {
-        Ok(ip) => Some((SocketAddr::new(ip, parts.port), parts.ipv4_compat)),
-        Err(_) => {
+    match parse_ip(&parts.host, context.options) {
+        Some(ip) => Some((ip.with_port(parts.port), parts.ipv4_compat)),
+        None => {
             context.error(&socket.field("address"), format!("{:?} is not an IP address", parts.host));
             None
         }
@@ -44,8 +75,8 @@ pub(super) fn endpoint(
 ) -> Option<EndpointAddress> {
     let parts = parts(context, at, address)?;
     refuse_ipv4_compat(context, at, parts.ipv4_compat);
-    if let Ok(ip) = parts.host.parse::<IpAddr>() {
-        return Some(EndpointAddress::Socket(SocketAddr::new(ip, parts.port)));
+    if let Some(ip) = parse_ip(&parts.host, context.options) {
+        return Some(EndpointAddress::Socket(ip.with_port(parts.port)));
     }
     if !names_resolved {
         let message =

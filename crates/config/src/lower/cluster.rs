@@ -11,26 +11,23 @@ use nuncio_api::envoy::{
                 LeastRequestLbConfig, RefreshRate, RoundRobinLbConfig,
             },
         },
-        core::v3::{Http2ProtocolOptions, RoutingPriority, TransportSocket, transport_socket::ConfigType},
+        core::v3::{Http2ProtocolOptions, RoutingPriority},
     },
-    extensions::{
-        transport_sockets::raw_buffer::v3::RawBuffer,
-        upstreams::http::v3::{
-            HttpProtocolOptions,
-            http_protocol_options::{
-                ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-            },
+    extensions::upstreams::http::v3::{
+        HttpProtocolOptions,
+        http_protocol_options::{
+            ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
         },
     },
 };
 use prost_types::Any;
 
-use super::{Context, dns, endpoint, http_protocol, http_protocol::Common, is, type_name};
+use super::{Context, dns, endpoint, http_protocol, http_protocol::Common, is};
 use crate::{
     encoded::Resources,
+    error::WarningKind,
     model::{self, ClusterDiscovery, DnsSettings, LeastRequest, LoadBalancing, Thresholds, UpstreamProtocol},
     path::Path,
-    support::{self, Support},
 };
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -80,9 +77,11 @@ fn cluster(context: &mut Context<'_>, at: &Path<'_>, message: Cluster) -> model:
         dns_resolution_config,
         typed_dns_resolver_config,
         common_lb_config,
-        transport_socket,
         cluster_discovery_type,
         lb_config,
+        // Refused by the check before this, unless it is the one for plain text: leaving TLS out would send in plain
+        // text what was meant to be secret.
+        transport_socket: _,
         // They have no effect here, for the reasons in the support table.
         metadata: _,
         cleanup_interval: _,
@@ -113,7 +112,10 @@ fn cluster(context: &mut Context<'_>, at: &Path<'_>, message: Cluster) -> model:
         queuing_policies: _,
     } = message;
     let default = model::Cluster::default();
-    plain_text_only(context, &at.field("transport_socket"), transport_socket);
+    let names_resolved = matches!(
+        cluster_discovery_type.as_ref().map(kind_of),
+        Some(DiscoveryType::StrictDns | DiscoveryType::LogicalDns)
+    );
     let resolver = dns::resolver(
         context,
         at,
@@ -133,10 +135,10 @@ fn cluster(context: &mut Context<'_>, at: &Path<'_>, message: Cluster) -> model:
             respect_ttl: respect_dns_ttl,
             lookup_family: dns_lookup_family,
             resolver,
+            is_used: names_resolved,
         },
     );
     let discovery = discovery(context, at, cluster_discovery_type.as_ref(), settings);
-    let names_resolved = matches!(discovery, ClusterDiscovery::StrictDns(_));
     let endpoints = load_assignment
         .map(|message| endpoint::assignment(context, &at.field("load_assignment"), message, names_resolved))
         .unwrap_or_default();
@@ -183,36 +185,17 @@ fn cluster(context: &mut Context<'_>, at: &Path<'_>, message: Cluster) -> model:
     }
 }
 
-/// TLS towards hosts is refused, because leaving it out would send in plain text what was meant to be secret.
-fn plain_text_only(context: &mut Context<'_>, at: &Path<'_>, socket: Option<TransportSocket>) {
-    let Some(TransportSocket { name, config_type }) = socket else { return };
-    let at = at.field("typed_config");
-    match config_type {
-        Some(ConfigType::TypedConfig(any)) if is::<RawBuffer>(&any) => {}
-        Some(ConfigType::TypedConfig(any)) if !any.type_url.is_empty() => {
-            // Every other extension has been refused by the check before this.
-            if support::of_extension(type_name(&any)) == Support::Honoured {
-                context.error(&at, format!("{} is not for clusters", type_name(&any)));
-            }
-        }
-        _ => context.error(&at, format!("is required: nothing is known by the name {name:?} alone")),
-    }
-}
-
 fn discovery(
     context: &mut Context<'_>,
     at: &Path<'_>,
     message: Option<&ClusterDiscoveryType>,
     settings: DnsSettings,
 ) -> ClusterDiscovery {
-    let kind = match message {
-        Some(ClusterDiscoveryType::Type(kind)) => DiscoveryType::try_from(*kind).unwrap_or_default(),
-        Some(ClusterDiscoveryType::ClusterType(_)) => {
-            context.unusable(&at.field("cluster_type"), "without its type the cluster has no hosts");
-            return ClusterDiscovery::Static;
-        }
-        None => DiscoveryType::Static,
-    };
+    if let Some(ClusterDiscoveryType::ClusterType(_)) = message {
+        context.unusable(&at.field("cluster_type"), "without its type the cluster has no hosts");
+        return ClusterDiscovery::Static;
+    }
+    let kind = message.map(kind_of).unwrap_or_default();
     match kind {
         DiscoveryType::Static => ClusterDiscovery::Static,
         DiscoveryType::StrictDns => ClusterDiscovery::StrictDns(settings),
@@ -224,6 +207,14 @@ fn discovery(
     }
 }
 
+/// The type of a cluster; static for one whose type is an extension.
+fn kind_of(message: &ClusterDiscoveryType) -> DiscoveryType {
+    match message {
+        ClusterDiscoveryType::Type(kind) => DiscoveryType::try_from(*kind).unwrap_or_default(),
+        ClusterDiscoveryType::ClusterType(_) => DiscoveryType::Static,
+    }
+}
+
 struct DnsFields {
     refresh_rate: Option<prost_types::Duration>,
     jitter: Option<prost_types::Duration>,
@@ -231,15 +222,17 @@ struct DnsFields {
     respect_ttl: bool,
     lookup_family: i32,
     resolver: Option<model::DnsResolver>,
+    /// Whether the cluster resolves names: Envoy looks at the fields only then.
+    is_used: bool,
 }
 
 fn dns_settings(context: &mut Context<'_>, at: &Path<'_>, fields: DnsFields) -> DnsSettings {
     let default = DnsSettings::default();
     let refresh_rate = context.optional_duration(&at.field("dns_refresh_rate"), fields.refresh_rate);
     let jitter = context.optional_duration(&at.field("dns_jitter"), fields.jitter);
-    let failure_refresh_rate = fields
-        .failure_refresh_rate
-        .map(|message| failure_refresh_rate(context, &at.field("dns_failure_refresh_rate"), message));
+    let failure_refresh_rate = fields.failure_refresh_rate.map(|message| {
+        failure_refresh_rate(context, &at.field("dns_failure_refresh_rate"), message, fields.is_used)
+    });
     let lookup_family = match DnsLookupFamily::try_from(fields.lookup_family) {
         Ok(DnsLookupFamily::V4Only) => model::DnsLookupFamily::V4Only,
         Ok(DnsLookupFamily::V6Only) => model::DnsLookupFamily::V6Only,
@@ -261,12 +254,13 @@ fn failure_refresh_rate(
     context: &mut Context<'_>,
     at: &Path<'_>,
     message: RefreshRate,
+    is_used: bool,
 ) -> (Duration, Duration) {
     let RefreshRate { base_interval, max_interval } = message;
     let base = context.optional_duration(&at.field("base_interval"), base_interval).unwrap_or_default();
     let max_at = at.field("max_interval");
     let max = context.optional_duration(&max_at, max_interval).unwrap_or(base.saturating_mul(10));
-    if max < base {
+    if is_used && max < base {
         context.error(&max_at, "must not be less than base_interval");
     }
     (base, max)
@@ -317,10 +311,16 @@ fn least_request(context: &mut Context<'_>, at: &Path<'_>, message: LeastRequest
         let set = context.runtime.get(&bias.runtime_key).and_then(|text| text.parse().ok());
         set.unwrap_or(bias.default_value)
     });
-    if !bias.is_finite() || bias < 0.0 {
-        context.error(&at.field("active_request_bias"), "must not be negative");
+    let valid = bias.is_finite() && bias >= 0.0;
+    if !valid {
+        let message =
+            format!("{bias} is not a bias; as in Envoy, {} holds instead", default.active_request_bias);
+        context.warn(&at.field("active_request_bias"), WarningKind::Doubtful, message);
     }
-    LeastRequest { choice_count: choice_count.unwrap_or(default.choice_count), active_request_bias: bias }
+    LeastRequest {
+        choice_count: choice_count.unwrap_or(default.choice_count),
+        active_request_bias: if valid { bias } else { default.active_request_bias },
+    }
 }
 
 /// The options that take the place of the deprecated fields of a cluster.
@@ -331,17 +331,9 @@ fn http_options(
 ) -> Option<(Common, UpstreamProtocol)> {
     let mut found = None;
     for (name, any) in options {
-        let at = at.key(&name);
-        let is_http = is::<HttpProtocolOptions>(&any);
-        if is_http && name == HTTP_OPTIONS {
-            found = http_options_payload(context, &at, &any);
-        } else if is_http || any.type_url.is_empty() {
-            let message = if name == HTTP_OPTIONS {
-                "\"@type\" is missing".to_owned()
-            } else {
-                format!("no extension has options under the name {name:?}")
-            };
-            context.error(&at, message);
+        // Everything else has been refused by the check before this.
+        if name == HTTP_OPTIONS && is::<HttpProtocolOptions>(&any) {
+            found = http_options_payload(context, &at.key(&name), &any);
         }
     }
     found

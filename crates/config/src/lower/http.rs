@@ -11,12 +11,8 @@ use nuncio_api::envoy::extensions::filters::{
     },
 };
 
-use super::{Context, access_log, http_protocol, is, route, type_name};
-use crate::{
-    model,
-    path::Path,
-    support::{self, Support},
-};
+use super::{Context, access_log, http_protocol, is, route};
+use crate::{model, path::Path};
 
 const DEFAULT_STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -173,32 +169,17 @@ fn filters(context: &mut Context<'_>, at: &Path<'_>, filters: Vec<HttpFilter>) {
     if filters.is_empty() {
         context.guard(at, "an HTTP connection manager without the router filter is not supported");
     }
-    let count = filters.len();
-    for (index, HttpFilter { name, config_type, is_optional: _, disabled: _ }) in
+    for (index, HttpFilter { name: _, config_type, is_optional: _, disabled: _ }) in
         filters.into_iter().enumerate()
     {
         let at = at.index(index);
         let config_at = at.field("typed_config");
-        let any = match config_type {
-            Some(ConfigType::TypedConfig(any)) if !any.type_url.is_empty() => any,
-            _ => {
-                context
-                    .error(&config_at, format!("is required: no filter is known by the name {name:?} alone"));
-                continue;
-            }
-        };
-        let is_router = is::<Router>(&any);
-        if is_router {
-            if let Some(message) = context.unpack::<Router>(&any, &config_at) {
-                router(context, &config_at, &message);
-            }
-        } else if support::of_extension(type_name(&any)) == Support::Honoured {
-            context.error(&config_at, format!("{} is not an HTTP filter", type_name(&any)));
-        }
-        if is_router && index + 1 < count {
-            context.error(&at, "the router must be the last HTTP filter");
-        } else if !is_router && index + 1 == count {
-            context.error(&at, "the last HTTP filter must be the router");
+        // Every other kind of filter has been refused by the check before this.
+        if let Some(ConfigType::TypedConfig(any)) = config_type
+            && is::<Router>(&any)
+            && let Some(message) = context.unpack::<Router>(&any, &config_at)
+        {
+            router(context, &config_at, &message);
         }
     }
 }

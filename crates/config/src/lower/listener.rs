@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    net::SocketAddr,
 };
 
 use nuncio_api::envoy::{
@@ -11,7 +10,7 @@ use nuncio_api::envoy::{
     extensions::filters::network::http_connection_manager::v3::HttpConnectionManager,
 };
 
-use super::{Context, address, http, is, tls, type_name};
+use super::{Context, address, http, is, tls};
 use crate::{encoded::Resources, model, path::Path};
 
 const DEFAULT_BUFFER_LIMIT: u32 = 1 << 20;
@@ -22,7 +21,6 @@ pub(super) fn listeners(
     messages: &Resources,
 ) -> Vec<model::Listener> {
     let mut names: HashMap<String, usize> = HashMap::new();
-    let mut addresses: HashMap<SocketAddr, usize> = HashMap::new();
     let mut lowered = Vec::with_capacity(messages.len());
     for (index, message) in messages.listeners().enumerate() {
         let at = at.index(index);
@@ -40,13 +38,6 @@ pub(super) fn listeners(
             context.unusable(&at.field("address"), "without this address the listener cannot listen");
             continue;
         };
-        // Port 0 asks for any free port, so two of them do not meet.
-        if listener.address.port() != 0
-            && let Some(first) = addresses.insert(listener.address, index)
-        {
-            let error = format!("listeners[{first}] listens on {} already", listener.address);
-            context.error(&at.field("address"), error);
-        }
         lowered.push(listener);
     }
     lowered
@@ -76,7 +67,7 @@ fn listener(context: &mut Context<'_>, at: &Path<'_>, message: Listener) -> Opti
         additional_addresses: _,
         stats_matcher: _,
         fcds_config: _,
-        default_filter_chain: _,
+        default_filter_chain,
         per_connection_buffer_high_watermark_timeout: _,
         deprecated_v1: _,
         drain_type: _,
@@ -109,6 +100,9 @@ fn listener(context: &mut Context<'_>, at: &Path<'_>, message: Listener) -> Opti
             None
         }
     };
+    if filter_chains.is_empty() && default_filter_chain.is_none() {
+        context.error(&at.field("filter_chains"), "must not be empty");
+    }
     let chains = chains(context, &at.field("filter_chains"), filter_chains);
     let (address, ipv4_compat) = address?;
     Some(model::Listener {
@@ -139,9 +133,6 @@ fn unique_name() -> String {
 }
 
 fn chains(context: &mut Context<'_>, at: &Path<'_>, messages: Vec<FilterChain>) -> Vec<model::FilterChain> {
-    if messages.is_empty() {
-        context.error(at, "must not be empty");
-    }
     let mut lowered = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
         let at = at.index(index);
@@ -187,6 +178,10 @@ fn chain(context: &mut Context<'_>, at: &Path<'_>, message: FilterChain) -> Opti
     Some(model::FilterChain { name, tls, http_connection_manager })
 }
 
+fn is_manager(config: &ConfigType) -> bool {
+    matches!(config, ConfigType::TypedConfig(any) if is::<HttpConnectionManager>(any))
+}
+
 /// The one filter that there may be.
 fn network_filters(
     context: &mut Context<'_>,
@@ -196,28 +191,12 @@ fn network_filters(
     if filters.is_empty() {
         context.guard(at, "a filter chain without an HTTP connection manager is not supported");
     }
-    let count = filters.len();
     let mut manager = None;
-    for (index, Filter { name, config_type }) in filters.into_iter().enumerate() {
+    for (index, Filter { name: _, config_type }) in filters.into_iter().enumerate() {
         let at = at.index(index);
         let config_at = at.field("typed_config");
-        let any = match config_type {
-            Some(ConfigType::TypedConfig(any)) if !any.type_url.is_empty() => any,
-            _ => {
-                context
-                    .error(&config_at, format!("is required: nothing is known by the name {name:?} alone"));
-                continue;
-            }
-        };
-        if !is::<HttpConnectionManager>(&any) {
-            if crate::support::of_extension(type_name(&any)) == crate::support::Support::Honoured {
-                context.error(&config_at, format!("{} is not a network filter", type_name(&any)));
-            }
-            continue;
-        }
-        if index + 1 < count {
-            context.error(&at, "the HTTP connection manager must be the last filter");
-        }
+        // Every other kind of filter has been refused by the check before this.
+        let Some(ConfigType::TypedConfig(any)) = config_type.filter(is_manager) else { continue };
         let message = context.unpack::<HttpConnectionManager>(&any, &config_at);
         manager = message.and_then(|message| http::manager(context, &config_at, message));
     }

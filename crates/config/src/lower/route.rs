@@ -9,7 +9,7 @@ use nuncio_api::envoy::{
             VirtualHost,
             redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
             route::Action,
-            route_action::{ClusterSpecifier, HostRewriteSpecifier},
+            route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier},
             route_match::PathSpecifier,
         },
     },
@@ -18,7 +18,7 @@ use nuncio_api::envoy::{
 use nuncio_router::{self as router, BuildErrorKind, RouteTable};
 
 use super::{Context, data_source};
-use crate::{path::Path, suggest::in_words};
+use crate::path::Path;
 
 /// Compiles a route configuration. `None` if the table could not be built, which is reported.
 pub(crate) fn table(
@@ -29,7 +29,8 @@ pub(crate) fn table(
     let RouteConfiguration {
         name: _,
         virtual_hosts,
-        validate_clusters,
+        // Whether a cluster must be there has been looked at by the check before this.
+        validate_clusters: _,
         max_direct_response_body_size_bytes,
         ignore_port_in_host_matching,
         metadata: _,
@@ -47,7 +48,6 @@ pub(crate) fn table(
         typed_per_filter_config: _,
         route_specifiers: _,
     } = message;
-    let clusters = Clusters { validated: validate_clusters != Some(false) };
     let mut builder = RouteTable::builder().ignore_port_in_host_matching(ignore_port_in_host_matching);
     if let Some(bytes) = max_direct_response_body_size_bytes {
         builder = builder.max_direct_response_body_size(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -56,7 +56,7 @@ pub(crate) fn table(
     // Which route of the message each route of a virtual host was, to find an error of the builder again.
     let mut origins: Vec<Vec<usize>> = Vec::with_capacity(virtual_hosts.len());
     for (index, host) in virtual_hosts.into_iter().enumerate() {
-        let (host, routes) = virtual_host(context, &hosts_at.index(index), host, &clusters);
+        let (host, routes) = virtual_host(context, &hosts_at.index(index), host);
         origins.push(routes);
         builder = builder.virtual_host(host);
     }
@@ -81,6 +81,7 @@ fn report(context: &mut Context<'_>, at: &Path<'_>, error: &router::BuildError, 
             BuildErrorKind::NoName
             | BuildErrorKind::NoDomains
             | BuildErrorKind::NoCluster
+            | BuildErrorKind::ControlCharacter { .. }
             | BuildErrorKind::StatusOutOfRange { .. },
         ) => {}
         (router::Place::Domain(index), _) => context.error(&host.field("domains").index(index), message),
@@ -100,16 +101,10 @@ fn report(context: &mut Context<'_>, at: &Path<'_>, error: &router::BuildError, 
     }
 }
 
-/// Whether routes may name clusters that do not exist.
-struct Clusters {
-    validated: bool,
-}
-
 fn virtual_host(
     context: &mut Context<'_>,
     at: &Path<'_>,
     message: VirtualHost,
-    clusters: &Clusters,
 ) -> (router::VirtualHost, Vec<usize>) {
     let VirtualHost {
         name,
@@ -140,7 +135,7 @@ fn virtual_host(
     let mut origins = Vec::with_capacity(routes.len());
     let routes_at = at.field("routes");
     for (index, message) in routes.into_iter().enumerate() {
-        if let Some(route) = route(context, &routes_at.index(index), message, clusters) {
+        if let Some(route) = route(context, &routes_at.index(index), message) {
             host = host.route(route);
             origins.push(index);
         }
@@ -148,12 +143,7 @@ fn virtual_host(
     (host, origins)
 }
 
-fn route(
-    context: &mut Context<'_>,
-    at: &Path<'_>,
-    message: Route,
-    clusters: &Clusters,
-) -> Option<router::Route> {
+fn route(context: &mut Context<'_>, at: &Path<'_>, message: Route) -> Option<router::Route> {
     let Route {
         name,
         r#match,
@@ -173,9 +163,7 @@ fn route(
     } = message;
     let matcher = r#match.and_then(|message| route_match(context, &at.field("match"), message));
     let action: Option<router::Action> = match action {
-        Some(Action::Route(message)) => {
-            forward(context, &at.field("route"), message, clusters).map(Into::into)
-        }
+        Some(Action::Route(message)) => forward(context, &at.field("route"), message).map(Into::into),
         Some(Action::Redirect(message)) => Some(redirect(message).into()),
         Some(Action::DirectResponse(message)) => {
             direct_response(context, &at.field("direct_response"), message).map(Into::into)
@@ -233,18 +221,13 @@ fn share(
     router::FractionalPercent::new(value.numerator, denominator)
 }
 
-fn forward(
-    context: &mut Context<'_>,
-    at: &Path<'_>,
-    message: RouteAction,
-    clusters: &Clusters,
-) -> Option<router::Forward> {
+fn forward(context: &mut Context<'_>, at: &Path<'_>, message: RouteAction) -> Option<router::Forward> {
     let RouteAction {
         cluster_specifier,
         timeout,
         prefix_rewrite,
         host_rewrite_specifier,
-        cluster_not_found_response_code: _,
+        cluster_not_found_response_code,
         metadata_match: _,
         regex_rewrite: _,
         path_rewrite_policy: _,
@@ -282,8 +265,14 @@ fn forward(
             return None;
         }
     };
-    known_cluster(context, &at.field("cluster"), &cluster, clusters);
     let mut forward = router::Forward::to_cluster(cluster);
+    forward = match ClusterNotFoundResponseCode::try_from(cluster_not_found_response_code) {
+        Ok(ClusterNotFoundResponseCode::NotFound) => forward.cluster_not_found(StatusCode::NOT_FOUND),
+        Ok(ClusterNotFoundResponseCode::InternalServerError) => {
+            forward.cluster_not_found(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Ok(ClusterNotFoundResponseCode::ServiceUnavailable) | Err(_) => forward,
+    };
     if let Some(timeout) = timeout {
         forward = forward.timeout(timeout);
     }
@@ -304,20 +293,6 @@ fn forward(
         | None => {}
     }
     Some(forward)
-}
-
-fn known_cluster(context: &mut Context<'_>, at: &Path<'_>, name: &str, clusters: &Clusters) {
-    let Some(known) = &context.clusters else { return };
-    if name.is_empty() || known.contains(name) {
-        return;
-    }
-    let suggestion = in_words(context.issues.closest(name, known.iter().map(String::as_str)));
-    let message = format!("no cluster is named {name:?}{suggestion}");
-    if clusters.validated {
-        context.error(at, message);
-    } else {
-        context.guard(at, format!("{message}; a route without a cluster is not supported"));
-    }
 }
 
 fn redirect(message: RedirectAction) -> router::Redirect {

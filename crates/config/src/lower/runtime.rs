@@ -6,7 +6,7 @@ use nuncio_api::envoy::config::bootstrap::v3::{LayeredRuntime, RuntimeLayer, run
 use prost_types::{Struct, Value, value::Kind};
 
 use super::Context;
-use crate::{model, path::Path};
+use crate::{error::WarningKind, model, path::Path};
 
 /// Keys that decide something in Envoy and nothing here start with one of these.
 const ENVOYS_KEYS: &[&str] = &[
@@ -83,14 +83,15 @@ fn flatten(
         if key == "overload.global_downstream_max_connections" {
             context.guard(&at, "the global connection limit is not supported");
         } else if ENVOYS_KEYS.iter().any(|prefix| key.starts_with(prefix)) && !is_honoured(&key) {
-            context.warn_unsupported(&at, format!("the runtime key {key:?} has no effect"));
+            context.warn(&at, WarningKind::Unsupported, format!("the runtime key {key:?} has no effect"));
         }
         entries.insert(key, text);
     }
 }
 
 fn is_honoured(key: &str) -> bool {
-    key.starts_with("envoy.resource_limits.listener.") && key.ends_with(".connection_limit")
+    key == "re2.max_program_size.error_level"
+        || key.starts_with("envoy.resource_limits.listener.") && key.ends_with(".connection_limit")
 }
 
 /// A share is written as a map but is one value.

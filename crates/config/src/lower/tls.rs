@@ -2,12 +2,8 @@
 
 use nuncio_api::envoy::{
     config::core::v3::{TransportSocket, data_source::Specifier, transport_socket::ConfigType},
-    extensions::transport_sockets::{
-        raw_buffer::v3::RawBuffer,
-        tls::v3::{
-            CommonTlsContext, DownstreamTlsContext, TlsCertificate, TlsParameters,
-            tls_parameters::TlsProtocol,
-        },
+    extensions::transport_sockets::tls::v3::{
+        CommonTlsContext, DownstreamTlsContext, TlsCertificate, TlsParameters, tls_parameters::TlsProtocol,
     },
 };
 
@@ -23,18 +19,10 @@ pub(super) fn downstream(
     at: &Path<'_>,
     socket: TransportSocket,
 ) -> Option<DownstreamTls> {
-    let TransportSocket { name, config_type } = socket;
+    let TransportSocket { name: _, config_type } = socket;
     let at = at.field("typed_config");
-    let any = match config_type {
-        Some(ConfigType::TypedConfig(any)) if !any.type_url.is_empty() => any,
-        _ => {
-            context.error(&at, format!("is required: nothing is known by the name {name:?} alone"));
-            return None;
-        }
-    };
-    if is::<RawBuffer>(&any) || !is::<DownstreamTlsContext>(&any) {
-        return None;
-    }
+    // Plain text needs nothing, and every other kind has been refused by the check before this.
+    let Some(ConfigType::TypedConfig(any)) = config_type.filter(is_tls) else { return None };
     let DownstreamTlsContext {
         common_tls_context,
         require_client_certificate,
@@ -81,6 +69,10 @@ pub(super) fn downstream(
         .filter_map(|(index, pair)| certificate(context, &certificates_at.index(index), pair))
         .collect();
     Some(DownstreamTls { certificates, alpn_protocols, minimum_version, maximum_version, place })
+}
+
+fn is_tls(config: &ConfigType) -> bool {
+    matches!(config, ConfigType::TypedConfig(any) if is::<DownstreamTlsContext>(any))
 }
 
 fn versions(

@@ -139,7 +139,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     message(
         "envoy.config.route.v3.RouteAction",
         &[
-            honoured(&["cluster", "timeout", "prefix_rewrite", "host_rewrite_literal"]),
+            honoured(&[
+                "cluster",
+                "cluster_not_found_response_code",
+                "timeout",
+                "prefix_rewrite",
+                "host_rewrite_literal",
+            ]),
             guards(&["rate_limits", "cors"]),
         ],
     ),

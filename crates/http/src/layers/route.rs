@@ -2,6 +2,7 @@
 //! response).
 
 use std::{
+    convert::Infallible,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -33,7 +34,7 @@ const X_ENVOY_ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-origi
 pub struct RouteEntry {
     /// The route's name, if it has one.
     name: Option<Arc<str>>,
-    /// Where requests go; `None` for a route that is answered here.
+    /// Where requests go; `None` for a route that is answered here, and for one whose cluster does not exist.
     target: Option<Target>,
 }
 
@@ -49,37 +50,37 @@ pub struct Target {
     host_rewrite: Option<HeaderValue>,
 }
 
-/// A route names a cluster that does not exist.
-#[derive(Debug, thiserror::Error)]
-#[error("no cluster is named \"{0}\"")]
-pub struct UnknownCluster(pub String);
-
 /// The routes of one worker.
 pub type WorkerRoutes = RouteTable<Arc<RouteEntry>>;
 
 /// Finds for each route of `table` what this worker needs to serve it.
-pub fn resolve<P>(table: &RouteTable<P>, clusters: &WorkerClusters) -> Result<WorkerRoutes, UnknownCluster> {
-    table.map(|_, route, _| {
+pub fn resolve<P>(table: &RouteTable<P>, clusters: &WorkerClusters) -> WorkerRoutes {
+    let resolved = table.map(|_, route, _| {
         let target = match &route.action {
-            Action::Forward(forward) => Some(Target::new(forward, clusters)?),
+            Action::Forward(forward) => Target::new(forward, clusters),
             _ => None,
         };
         let name = Some(route.name.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
-        Ok(Arc::new(RouteEntry { name, target }))
-    })
+        Ok::<_, Infallible>(Arc::new(RouteEntry { name, target }))
+    });
+    match resolved {
+        Ok(routes) => routes,
+        Err(never) => match never {},
+    }
 }
 
 impl Target {
-    fn new(forward: &Forward, clusters: &WorkerClusters) -> Result<Self, UnknownCluster> {
+    /// `None` if there is no such cluster, which is known only now where `validate_clusters` is off.
+    fn new(forward: &Forward, clusters: &WorkerClusters) -> Option<Self> {
         let cluster = match &forward.cluster {
-            ClusterSpecifier::Name(name) => clusters.get(name).ok_or_else(|| UnknownCluster(name.clone()))?,
-            other => return Err(UnknownCluster(format!("{other:?}"))),
+            ClusterSpecifier::Name(name) => clusters.get(name)?,
+            _ => return None,
         };
         let timeout = forward.effective_timeout();
         let timeout_ms =
             timeout.map(|timeout| HeaderValue::from(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)));
         let host_rewrite = forward.rewritten_host().and_then(|host| HeaderValue::from_str(host).ok());
-        Ok(Self { cluster, timeout, timeout_ms, host_rewrite })
+        Some(Self { cluster, timeout, timeout_ms, host_rewrite })
     }
 }
 
@@ -178,6 +179,9 @@ impl Shared {
             let head = request_head(&request);
             self.routes.route(&head, fastrand::u64(..)).map(|found| {
                 let edit = match &found.route.action {
+                    Action::Forward(forward) if found.payload.target.is_none() => {
+                        Edit::NoCluster(forward.cluster_not_found)
+                    }
                     Action::Forward(forward) => {
                         Edit::Forward(forwarded_path(forward, &found.route.matcher, &head))
                     }
@@ -221,6 +225,11 @@ impl Shared {
             Edit::Direct { status, body, location } => {
                 self.stats.rq_direct_response.increment(1);
                 with_location(LocalReply::new(request.info, status, "direct_response").body(body), location)
+            }
+            Edit::NoCluster(status) => {
+                self.stats.no_cluster.increment(1);
+                LocalReply::new(request.info, status, "cluster_not_found")
+                    .flags(ResponseFlags::NO_CLUSTER_FOUND)
             }
             Edit::NotFound => self.no_route(request),
         };
@@ -279,6 +288,8 @@ enum Edit {
         body: String,
         location: Option<String>,
     },
+    /// The route leads to a cluster that does not exist.
+    NoCluster(StatusCode),
     NotFound,
 }
 

@@ -20,6 +20,8 @@ pub struct Forward {
     pub prefix_rewrite: Option<String>,
     /// `host_rewrite_specifier`: which authority the upstream sees.
     pub host_rewrite: Option<HostRewrite>,
+    /// `cluster_not_found_response_code`: the status where there is no such cluster, 503 by default.
+    pub cluster_not_found: StatusCode,
 }
 
 impl Forward {
@@ -34,6 +36,7 @@ impl Forward {
             timeout: None,
             prefix_rewrite: None,
             host_rewrite: None,
+            cluster_not_found: StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -53,6 +56,12 @@ impl Forward {
     #[must_use]
     pub fn host_rewrite(self, rewrite: HostRewrite) -> Self {
         Self { host_rewrite: Some(rewrite), ..self }
+    }
+
+    /// Sets the status of the reply where there is no such cluster.
+    #[must_use]
+    pub fn cluster_not_found(self, status: StatusCode) -> Self {
+        Self { cluster_not_found: status, ..self }
     }
 
     /// The timeout that holds, or `None` for no limit.
