@@ -42,6 +42,9 @@ pub(crate) fn least_size(expression: &str) -> Result<u64, Invalid> {
     Ok(parser.level.finished().size + frame)
 }
 
+/// How often at least, and at most if there is an end.
+type Times = (u64, Option<u64>);
+
 /// A piece that can be repeated.
 #[derive(Clone, Copy, Debug, Default)]
 struct Piece {
@@ -171,7 +174,7 @@ impl<'e> Parser<'e> {
         &mut self,
         from: &'e [u8],
         operator: Option<&'e [u8]>,
-        (least, most): (u64, Option<u64>),
+        (least, most): Times,
     ) -> Result<(), Invalid> {
         if let Some(operator) = operator {
             return Err(invalid("a repetition operator cannot be repeated", self.since(operator)));
@@ -288,7 +291,7 @@ impl<'e> Parser<'e> {
 }
 
 /// Reads `{n}`, `{n,}` or `{n,m}`. Anything else is text.
-fn repetition(text: &[u8]) -> Option<((u64, Option<u64>), &[u8])> {
+fn repetition(text: &[u8]) -> Option<(Times, &[u8])> {
     let (least, rest) = number(text.strip_prefix(b"{")?)?;
     let (most, rest) = match rest.strip_prefix(b",") {
         None => (Some(least), rest),

@@ -69,9 +69,7 @@ fn command<'f>(text: &'f str, more: &[&str]) -> Result<&'f str, Malformed> {
         return Err(no_command());
     }
     let (argument, rest) = match rest.strip_prefix('(') {
-        Some(inner) => {
-            inner.split_once(')').map(|(argument, rest)| (argument, rest)).ok_or_else(no_command)?
-        }
+        Some(inner) => inner.split_once(')').ok_or_else(no_command)?,
         None => ("", rest),
     };
     let (length, rest) = match rest.strip_prefix(':') {

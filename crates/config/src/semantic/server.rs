@@ -92,7 +92,7 @@ fn data_source(scope: &mut Scope<'_>, message: &DynamicMessage, path: &Path<'_>)
     let name = message.text("filename");
     let at = path.field("filename");
     let is_in = |folder: &&str| name.strip_prefix(*folder).is_some_and(|rest| rest.starts_with('/'));
-    if REFUSED.iter().any(|folder| is_in(&folder)) {
+    if REFUSED.iter().any(is_in) {
         scope.error(&at, format!("{name:?} cannot be read: files of the system are not taken"));
     } else {
         readable(scope, name, &at);
