@@ -108,7 +108,7 @@ fn envoy_accepts_what_was_v1() {
     let original = root.join("../shared/seeds/edge-envoy.json");
     let is_input = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
     for path in ours.filter(is_input).chain(original.exists().then_some(original)) {
-        let text = std::fs::read_to_string(&path).unwrap().replace("%TLS%", &cases::tls_folder());
+        let text = std::fs::read_to_string(&path).unwrap().replace("%TLS%", cases::tls_folder());
         assert_ne!(envoy_refuses(&program, &text), None, "{} before", path.display());
         let source = Source::new("f.json", text);
         let converted = convert(&source, Format::Yaml, &LoadOptions::default()).unwrap();

@@ -28,7 +28,7 @@ fn check(text: &str, expected: &str) {
 fn the_whole_report() {
     let text = "\
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}, profile_path: /p, allow_paths: [{exact: /}]}
-stats_sinks: [{name: a}]
+flags_path: /some/flags
 static_resources:
   clusters:
   - {name: a, type: STATIC, outlier_detection: {}, metadata: {}}
@@ -38,13 +38,13 @@ static_resources:
     assert_eq!(
         report_of(text).to_string(),
         "\
-compatibility of 'f': 10 honoured, 2 without effect, 4 unsupported (2 of them refused always)
+compatibility of 'f': 10 honoured, 2 without effect, 4 unsupported (2 of them refused always); 1 mistake
 
 Unsupported, and refused
   envoy.config.bootstrap.v3.Admin
     allow_paths (guards security)  1:104
   envoy.config.bootstrap.v3.Bootstrap
-    stats_sinks  2:14
+    flags_path  2:13
   envoy.config.cluster.v3.Cluster
     outlier_detection  5:48, 6:48
   values of fields that are honoured
@@ -76,6 +76,9 @@ Honoured
     name           5:12, 6:12, 7:12
     type           5:21, 6:21, 7:21
     alt_stat_name  6:67
+
+Mistakes (what is in such a value may be missing above)
+  f:7:5: static_resources.clusters[2].eds_cluster_config: is required for a cluster of type EDS
 "
     );
 }
@@ -200,7 +203,7 @@ fn several_sources_are_one_configuration() {
 
 #[test]
 fn the_object_for_programs() {
-    let object = report_of("stats_sinks: [{name: a}]\nadmin: {profile_path: /p}\nzzz: 1").to_json();
+    let object = report_of("flags_path: /some/flags\nadmin: {profile_path: /p}\nzzz: 1").to_json();
     let summary = serde_json::json!({
         "supported": false, "unsupported": 1, "refused_always": 0, "no_effect": 1, "honoured": 1, "errors": 1,
         "warnings": 0

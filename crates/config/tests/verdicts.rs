@@ -59,7 +59,7 @@ fn recorded_path(group: &str) -> PathBuf {
 fn nuncio(prepared: &Prepared) -> Record {
     let options =
         LoadOptions { allow_unknown_static_fields: prepared.case.allow_unknown, ..LoadOptions::default() };
-    let show = |text: String| text.replace(&tls_folder(), "%TLS%");
+    let show = |text: String| text.replace(tls_folder(), "%TLS%");
     let loaded = load(&[Source::new(prepared.file_name(), &*prepared.text)], &options);
     let mut value = None;
     let (errors, warnings) = match loaded {

@@ -165,7 +165,11 @@ impl Drop for Running {
 impl ServerHandle {
     /// Which part of its life the server is in, as it shows it: one that fails its health checks says that it drains.
     pub fn state(&self) -> ServerState {
-        match *self.state.borrow() {
+        self.shown(*self.state.borrow())
+    }
+
+    fn shown(&self, state: ServerState) -> ServerState {
+        match state {
             ServerState::Live if self.advice.is_given() => ServerState::Draining,
             state => state,
         }

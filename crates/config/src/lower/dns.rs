@@ -6,7 +6,11 @@ use nuncio_api::envoy::{
 };
 
 use super::{Context, address, is};
-use crate::{model::DnsResolver, path::Path};
+use crate::{
+    model::DnsResolver,
+    path::Path,
+    support::{self, Support},
+};
 
 /// The three ways to say it, which the bootstrap and clusters share; the first that is given wins, as in Envoy.
 pub(super) struct Fields {
@@ -23,9 +27,13 @@ pub(super) fn resolver(context: &mut Context<'_>, at: &Path<'_>, fields: Fields)
         let at = at.field("typed_config");
         let any = typed_config.unwrap_or_default();
         if !is::<CaresDnsResolverConfig>(&any) {
-            // An extension of another type has been refused; without any type there is nothing to go by.
+            // Without any type there is nothing to go by; a type that is not known here has been refused.
             if any.type_url.is_empty() {
                 context.error(&at, "\"@type\" is missing");
+            }
+            let name = any.type_url.rsplit('/').next().unwrap_or_default();
+            if support::of_extension(name) == Support::Honoured {
+                context.unsupported(&at, format!("{name} is no DNS resolver"));
             }
             return None;
         }

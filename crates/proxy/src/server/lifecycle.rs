@@ -153,8 +153,9 @@ impl Lifecycle {
     }
 
     fn enter(&self, state: ServerState) {
+        // The stats first: whoever waits for the state may look at them.
+        self.stats.entered(self.handle.shown(state));
         self.state.send_replace(state);
-        self.stats.entered(self.handle.state());
     }
 
     /// What is left when the workers are gone.
