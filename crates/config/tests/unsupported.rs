@@ -235,3 +235,19 @@ fn the_kind_says_unsupported() {
     let errors = common::load_text(&cluster("outlier_detection: {}")).unwrap_err();
     assert_eq!(errors.errors()[0].kind, ErrorKind::Unsupported);
 }
+
+#[test]
+fn edits_of_request_headers_are_never_left_out() {
+    for edit in [
+        "request_headers_to_remove: [x-user]",
+        "request_headers_to_add: [{header: {key: x-user, value: none}}]",
+    ] {
+        let text = routes(&format!("- {{match: {{prefix: /}}, route: {{cluster: a}}, {edit}}}"));
+        let errors = load_with(&text, &ALLOW).unwrap_err();
+        assert_eq!(errors.errors().len(), 1, "{errors}");
+        assert_eq!(errors.errors()[0].kind, ErrorKind::Unsupported, "{errors}");
+    }
+    let answers =
+        routes("- {match: {prefix: /}, route: {cluster: a}, response_headers_to_remove: [x-powered-by]}");
+    assert!(load_with(&answers, &ALLOW).is_ok());
+}

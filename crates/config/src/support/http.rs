@@ -4,6 +4,9 @@ use super::{Entry, guards, honoured, message, no_effect};
 
 const METADATA: &str = "nothing that is supported reads metadata";
 
+/// They take away or overwrite what a client says of itself, for whoever trusts such a header.
+const REQUEST_HEADER_EDITS: &[&str] = &["request_headers_to_add", "request_headers_to_remove"];
+
 pub(super) const ENTRIES: &[Entry] = &[
     message(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -92,6 +95,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 "ignore_port_in_host_matching",
             ]),
             no_effect(METADATA, &["metadata"]),
+            guards(REQUEST_HEADER_EDITS),
             guards(&[
                 "internal_only_headers",
                 "typed_per_filter_config",
@@ -104,6 +108,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[
             honoured(&["name", "domains", "routes"]),
             no_effect(METADATA, &["metadata"]),
+            guards(REQUEST_HEADER_EDITS),
             guards(&["require_tls", "matcher", "rate_limits", "cors", "typed_per_filter_config"]),
         ],
     ),
@@ -113,6 +118,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             honoured(&["name", "match", "route", "redirect", "direct_response"]),
             no_effect(METADATA, &["metadata"]),
             no_effect("it names spans of traces, and tracing is refused", &["decorator"]),
+            guards(REQUEST_HEADER_EDITS),
             guards(&["filter_action", "non_forwarding_action", "typed_per_filter_config"]),
         ],
     ),
