@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::{
     error::Issues,
     source::Limits,
-    tree::{Node, Plain},
+    tree::{Node, Plain, Value},
 };
 
 mod access_log;
@@ -35,21 +35,36 @@ mod tcp_proxy;
 mod tls;
 mod tracing;
 
-/// Whether the document has something that only the v1 format has.
+/// Whether the document has something that only the v1 format has, and nothing that only v3 has: the lists of a v3 file
+/// that forgets its `static_resources` are mistakes of a v3 file.
 pub(crate) fn is_v1(tree: &Node<'_>) -> bool {
+    let given = |key: &str| tree.get(key).is_some();
     let has = |key: &str, inner: &[&str]| {
         tree.get(key).is_some_and(|entry| inner.iter().any(|key| entry.value.get(key).is_some()))
     };
-    let admin = tree.get("admin").and_then(|entry| entry.value.get("address"));
-    let text = admin.and_then(|entry| entry.value.scalar());
-    // A v3 file with a list at the wrong level is still one.
-    if tree.get("static_resources").is_some() || tree.get("dynamic_resources").is_some() {
+    if given("static_resources") || given("dynamic_resources") {
         return false;
     }
-    tree.get("listeners").is_some()
-        || has("cluster_manager", &["clusters", "sds", "cds"])
+    if has("cluster_manager", &["clusters", "sds", "cds"]) {
+        return true;
+    }
+    let listeners = tree.get("listeners").map(|entry| entry.value.resolved());
+    let is_v3_list =
+        |list: &Value<'_>| matches!(list, Value::List(items) if items.iter().any(is_v3_listener));
+    if given("node") || given("clusters") || listeners.is_some_and(is_v3_list) {
+        return false;
+    }
+    let admin = tree.get("admin").and_then(|entry| entry.value.get("address"));
+    let text = admin.and_then(|entry| entry.value.scalar());
+    given("listeners")
         || has("admin", &["port"])
         || text.is_some_and(|scalar| matches!(scalar.plain(), None | Some(Plain::Text)))
+}
+
+/// Whether a listener is written as v3 has it.
+fn is_v3_listener(listener: &Node<'_>) -> bool {
+    listener.get("filter_chains").is_some()
+        || listener.get("address").is_some_and(|entry| entry.value.entries().is_some())
 }
 
 /// The v3 bootstrap that the v1 document `tree` stands for. Mistakes and warnings go to `issues`; after a mistake the
@@ -87,6 +102,13 @@ mod tests {
         check("static_resources: {listeners: []}", false);
         check("{static_resources: {}, listeners: []}", false);
         check("{dynamic_resources: {}, listeners: []}", false);
+        check("{listeners: [], clusters: []}", false);
+        check("{listeners: [], clusters: [], cluster_manager: {clusters: []}}", true);
+        check("{listeners: [], node: {id: a}}", false);
+        check("{node: {id: a}, admin: {address: \"tcp://127.0.0.1:1\"}}", false);
+        check("listeners: [{address: \"tcp://0.0.0.0:1\"}, {filter_chains: []}]", false);
+        check("listeners: [{address: {socket_address: {}}}]", false);
+        check("listeners: [{address: \"tcp://0.0.0.0:1\", filters: []}]", true);
         check("", false);
     }
 }

@@ -12,6 +12,7 @@ use prost_reflect::{
 use crate::{
     error::{ErrorKind, Issues, WarningKind},
     known_names,
+    load::BOOTSTRAP,
     model::Place,
     parse::is_json,
     path::Path,
@@ -355,6 +356,9 @@ impl Walker<'_> {
         let meant = self.issues.closest(&entry.key, names.iter().map(FieldDescriptor::name));
         let suggestion = match &*entry.key {
             "<<" => " (merge keys are not applied; write the fields out)".to_owned(),
+            key @ ("listeners" | "clusters" | "secrets") if descriptor.full_name() == BOOTSTRAP => {
+                format!(" ({key:?} stands in \"static_resources\")")
+            }
             // Names that no field may have again.
             key if descriptor.reserved_names().any(|name| name == key) => match key {
                 "hosts" => " (the API has it no more; \"load_assignment\" took its place)".to_owned(),
@@ -404,6 +408,13 @@ impl Walker<'_> {
         let name_value = message.get_field(&name_field);
         let Some(name) = name_value.as_str() else { return };
         let Some(type_name) = known_names::type_of(descriptor.full_name(), name) else { return };
+        let is_left_out = |entry: &Entry<'_>| {
+            entry.value.is_null() || entry.value.entries().is_some_and(|entries| entries.is_empty())
+        };
+        let is_config =
+            |entry: &&Entry<'_>| find_field(&descriptor, &entry.key).as_ref() == Some(&config_field);
+        // One that could not be read was told already, and the defaults are only there for later phases.
+        let is_wrong = entries.iter().filter(is_config).any(|entry| !is_left_out(entry));
         let warning = format!(
             "{name:?} has no type in typed_config; {type_name} with its defaults is taken by its name, which current \
              versions of Envoy refuse"
@@ -412,7 +423,9 @@ impl Walker<'_> {
             entries.iter().find(|entry| entry.key == "name").map_or(Mark::START, |entry| entry.value.mark);
         let place = self.place(mark, &path.field("name"));
         drop(name_value);
-        self.issues.warning(place, WarningKind::NameOnly, warning);
+        if !is_wrong {
+            self.issues.warning(place, WarningKind::NameOnly, warning);
+        }
         if let Kind::Message(any_type) = config_field.kind() {
             let any = any::packed(&any_type, type_name, Vec::new());
             let _ = message.try_set_field(&config_field, Value::Message(any));

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TLS, check_errors, cluster, listener, load_text, manager, routes};
+use common::{ROUTER, TLS, check_errors, cluster, listener, load_text, manager, routes};
 use nuncio_config::{ConfigError, ErrorKind, LoadOptions, Source, load, load_and_check, model::Place};
 
 /// Three mistakes of different phases in the file of the example, all found in one run.
@@ -38,6 +38,54 @@ fn one_error_is_counted_as_one() {
         text,
         "f:1:1: unknown field \"a\" in envoy.config.bootstrap.v3.Bootstrap\n1 error; nothing was started"
     );
+}
+
+/// A v3 file that forgets its `static_resources` is not taken for one of the v1 format.
+#[test]
+fn lists_at_the_wrong_level() {
+    let unknown = |at: &str, key: &str| {
+        format!(
+            "{at}: unknown field {key:?} in envoy.config.bootstrap.v3.Bootstrap ({key:?} stands in \
+             \"static_resources\")"
+        )
+    };
+    let check = |text: &str, expected: &[String]| {
+        check_errors(text, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    check(
+        "listeners:\n- name: a\n  address: {socket_address: {address: 0.0.0.0, port_value: 1}}\n  filter_chains: []\n\
+         clusters:\n- name: b\n  \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n",
+        &[unknown("f:1:1", "listeners"), unknown("f:5:1", "clusters")],
+    );
+    check("listeners: []\nclusters: []", &[unknown("f:1:1", "listeners"), unknown("f:2:1", "clusters")]);
+    check("node: {id: a}\nsecrets: []", &[unknown("f:2:1", "secrets")]);
+    check(
+        "node: {id: a, cluster: b}\nadmin: {address: \"tcp://127.0.0.1:1\"}",
+        &["f:2:18: admin.address: expected a map with the fields of envoy.config.core.v3.Address, found the string \
+           \"tcp://127.0.0.1:1\""
+            .to_owned()],
+    );
+}
+
+/// That the defaults are taken by the name is not said of a type that was told to be wrong.
+#[test]
+fn a_wrong_type_is_not_told_as_a_missing_one() {
+    let file = |config: &str| {
+        let router = format!("{{name: router, typed_config: {{\"@type\": {ROUTER}}}}}");
+        manager("").replace(&router, &format!("{{name: router{config}}}"))
+    };
+    let warnings = |config: &str| match load_text(&file(config)) {
+        Ok(loaded) => loaded.warnings.len(),
+        Err(errors) => {
+            assert_eq!(errors.errors().len(), 1, "{errors}");
+            errors.warnings().len()
+        }
+    };
+    assert_eq!(warnings(""), 1);
+    assert_eq!(warnings(", typed_config: {}"), 1);
+    assert_eq!(warnings(", typed_config: {\"@type\": type.googleapis.com/envoy.NoSuch}"), 0);
+    assert_eq!(warnings(", typed_config: {dynamic_stats: true}"), 0);
+    assert_eq!(warnings(", typedConfig: router"), 0);
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub const ENVOY_VERSION: &str = "1.40";
 pub const VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), " (Nuncio; follows Envoy's v3 API as of Envoy 1.40)");
 
+/// The heading of the flags that make a configuration. A heading holds for all that is declared after it, also beyond
+/// the struct that sets it, so these flags name theirs.
+const NO_FILE: &str = "Without a configuration file";
+
 /// The flags that both binaries have.
 #[derive(Args, Debug)]
 pub struct Common {
@@ -177,12 +181,13 @@ pub struct FrontProxy {
     #[expect(missing_docs, reason = "clap would show the text as a heading")]
     pub common: Common,
 
-    /// Without a configuration file: listen here
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["config_path", "config_yaml"], requires = "route")]
+    /// Listen here
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["config_path", "config_yaml"], requires = "route",
+          help_heading = NO_FILE)]
     pub listen: Option<SocketAddr>,
 
-    /// Without a configuration file: send requests whose path begins with PREFIX to HOST:PORT; the first match wins
-    #[arg(long, value_name = "PREFIX=HOST:PORT", requires = "listen")]
+    /// Send requests whose path begins with PREFIX to HOST:PORT; the first match wins
+    #[arg(long, value_name = "PREFIX=HOST:PORT", requires = "listen", help_heading = NO_FILE)]
     pub route: Vec<Route>,
 
     #[command(flatten)]
@@ -208,12 +213,14 @@ pub struct Sidecar {
     #[expect(missing_docs, reason = "clap would show the text as a heading")]
     pub common: Common,
 
-    /// Without a configuration file: listen here
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["config_path", "config_yaml"], requires = "app")]
+    /// Listen here
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["config_path", "config_yaml"], requires = "app",
+          help_heading = NO_FILE)]
     pub listen: Option<SocketAddr>,
 
-    /// Without a configuration file: send all requests to HOST:PORT
-    #[arg(long, value_name = "HOST:PORT", requires = "listen", value_parser = generate::host_and_port)]
+    /// Send all requests to HOST:PORT
+    #[arg(long, value_name = "HOST:PORT", requires = "listen", value_parser = generate::host_and_port,
+          help_heading = NO_FILE)]
     pub app: Option<(String, u16)>,
 
     #[command(flatten)]
@@ -221,7 +228,7 @@ pub struct Sidecar {
     pub generated: Generated,
 
     /// Start this application once the proxy runs, pass signals on to it, and end as it ends
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&'static str>)]
     pub command: Vec<OsString>,
 
     #[command(subcommand)]
@@ -231,8 +238,9 @@ pub struct Sidecar {
 
 /// What goes with a configuration made from flags.
 #[derive(Args, Debug)]
+#[command(next_help_heading = NO_FILE)]
 pub struct Generated {
-    /// Without a configuration file: let the admin server listen here
+    /// Let the admin server listen here
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", requires = "listen")]
     pub admin: SocketAddr,
 

@@ -98,6 +98,12 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<(String, &'static str)> {
         .collect()
 }
 
+/// How many such flags there are.
+#[cfg(test)]
+pub(super) fn count() -> usize {
+    REASONS.len()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Args as _;

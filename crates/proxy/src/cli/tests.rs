@@ -75,6 +75,25 @@ fn flags_without_effect_are_named_with_a_reason() {
     assert!(front_proxy("-c x").unwrap().no_effect.is_empty());
 }
 
+/// Each of the flags under a heading of the help changes nothing, or makes a configuration: no other stands there.
+#[test]
+fn headings_of_the_help_hold_for_their_own_flags() {
+    fn check(mut command: clap::Command, flags_of_its_own: &[&str]) {
+        command.build();
+        let under = |heading| -> Vec<&str> {
+            let arguments = command.get_arguments().filter(|flag| flag.get_help_heading() == heading);
+            arguments.map(|flag| flag.get_id().as_str()).collect()
+        };
+        assert_eq!(under(Some(NO_FILE)), flags_of_its_own);
+        let no_effect = under(Some("Envoy's flags that change nothing here"));
+        assert_eq!(no_effect.len(), no_effect::count(), "{no_effect:?}");
+        let plain = under(None);
+        assert!(plain.contains(&"help") && plain.contains(&"config_path"), "{plain:?}");
+    }
+    check(FrontProxy::command(), &["listen", "route", "admin", "print_config"]);
+    check(Sidecar::command(), &["listen", "app", "admin", "print_config"]);
+}
+
 #[test]
 fn ports_are_shared_where_a_second_envoy_could_run() {
     fn check(line: &str, expected: bool) {
