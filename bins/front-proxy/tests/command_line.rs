@@ -222,6 +222,31 @@ async fn a_second_process_does_not_share_ports_by_accident() {
     assert_eq!(get(address.parse().unwrap(), "/").await.body, "hello");
 }
 
+/// Whether an address can be had is a question to the machine on which a configuration is served, at the time.
+#[tokio::test]
+async fn a_port_in_use_is_valid_and_cannot_be_served() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (directory, origin) = (Directory::new(), Origin::answering("hello").await);
+    let file = configuration(&directory, &origin);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("port_value: 0", &format!("port_value: {}", address.port()))).unwrap();
+    let ended = run(PROGRAM, ["-c", &file, "--mode", "validate"]).await;
+    assert_eq!(
+        (ended.code, ended.output),
+        (0, format!("configuration '{file}' OK: 1 listener, 1 cluster, 1 route\n"))
+    );
+    for mode in ["serve", "init_only"] {
+        let ended = run(PROGRAM, ["-c", &file, "--mode", mode, "-l", "off"]).await;
+        let cannot = |place: &str| format!("{file}:{place}: cannot bind '{address}': Address already in use");
+        let lines: Vec<&str> = ended.output.lines().collect();
+        assert_eq!((ended.code, lines.len()), (1, 3), "{}", ended.output);
+        assert!(lines[0].starts_with(&cannot("5:14: static_resources.listeners[0].address")), "{}", lines[0]);
+        assert!(lines[1].starts_with(&cannot("32:12: admin.address")), "{}", lines[1]);
+        assert_eq!(lines[2], "2 errors; nothing was started");
+    }
+}
+
 #[tokio::test]
 async fn log_files_are_opened_anew_on_sigusr1() {
     let (directory, origin) = (Directory::new(), Origin::answering("hello").await);
