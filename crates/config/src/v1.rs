@@ -31,6 +31,7 @@ mod route;
 mod route_action;
 mod schema;
 mod server;
+mod tcp_conditions;
 mod tcp_proxy;
 mod tls;
 mod tracing;

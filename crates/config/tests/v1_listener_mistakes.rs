@@ -69,12 +69,12 @@ fn listeners_and_their_filters() {
     check(
         &network_filter(
             "tcp_proxy",
-            r#"{"stat_prefix": "s", "route_config": {"routes": [{"cluster": "a", "source_ip_list": ["10.0.0.0/33"], "source_ports": "1-x", "destination_ports": "1-3000"}]}}"#,
+            r#"{"stat_prefix": "s", "route_config": {"routes": [{"cluster": "a", "source_ip_list": ["10.0.0.0/33"], "source_ports": "1-x", "destination_ports": "1-5000"}]}}"#,
         ),
         &[
             "f.json:4:86: listeners[0].filters[0].config.route_config.routes[0].source_ip_list[0]: \"10.0.0.0/33\" is not a range of IP addresses such as \"10.0.0.0/8\"",
             "f.json:4:118: listeners[0].filters[0].config.route_config.routes[0].source_ports: \"1-x\" is neither a port nor a range of ports such as \"1024-2048\"",
-            "f.json:4:146: listeners[0].filters[0].config.route_config.routes[0].destination_ports: more than 1024 ports have no counterpart in v3, where each is named",
+            "f.json:4:146: listeners[0].filters[0].config.route_config.routes[0].destination_ports: more than 4096 ports have no counterpart in v3, where each is named",
         ],
     );
     check(

@@ -1,6 +1,6 @@
 //! Addresses: v1 writes them as URLs, `tcp://IP:PORT` and `unix://PATH`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     fields::{Fields, integer, text},
@@ -93,31 +93,60 @@ pub(super) fn socket<'t>(mark: Mark, host: &str, port: i64, udp: bool) -> Node<'
     Fields::at(mark).with("socket_address", socket.node()).node()
 }
 
-/// A range of IP addresses, `10.0.0.0/8`.
-pub(super) fn cidr<'t>(
-    up: &mut Upgrade<'_, 't>,
-    mark: Mark,
-    path: &Path<'_>,
-    written: &str,
-) -> Option<Node<'t>> {
-    let parsed = written.split_once('/').and_then(|(prefix, length)| {
-        let most = match prefix.parse::<IpAddr>().ok()? {
-            IpAddr::V4(_) => 32,
-            IpAddr::V6(_) => 128,
+/// A range of IP addresses, `10.0.0.0/8`. Bits behind the prefix are 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Range {
+    is_v4: bool,
+    /// The address, its first bit on the left.
+    bits: u128,
+    length: u8,
+}
+
+impl Range {
+    fn read(written: &str) -> Option<Self> {
+        let (prefix, length) = written.split_once('/')?;
+        let (bits, most, is_v4) = match prefix.parse::<IpAddr>().ok()? {
+            IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32, true),
+            IpAddr::V6(ip) => (ip.to_bits(), 128, false),
         };
-        Some((prefix, length.parse::<u8>().ok().filter(|length| *length <= most)?))
-    });
-    match parsed {
-        Some((prefix, length)) => {
-            let range = Fields::at(mark).with("address_prefix", text(mark, prefix.to_owned()));
-            Some(range.with("prefix_len", integer(mark, length.into())).node())
-        }
-        None => {
-            let message = format!("{written:?} is not a range of IP addresses such as \"10.0.0.0/8\"");
-            up.error(mark, path, ErrorKind::Rule, message);
-            None
-        }
+        let length = length.parse::<u8>().ok().filter(|length| *length <= most)?;
+        Some(Self { is_v4, bits: bits & mask(length), length })
     }
+
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        self.is_v4 == other.is_v4
+            && self.length <= other.length
+            && (self.bits ^ other.bits) & mask(self.length) == 0
+    }
+
+    pub(super) fn is_everything(&self) -> bool {
+        self.length == 0
+    }
+
+    pub(super) fn node<'t>(self, mark: Mark) -> Node<'t> {
+        let prefix = if self.is_v4 {
+            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(self.bits >> 96).unwrap_or_default()))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(self.bits))
+        };
+        let range = Fields::at(mark).with("address_prefix", text(mark, prefix.to_string()));
+        range.with("prefix_len", integer(mark, self.length.into())).node()
+    }
+}
+
+/// So many bits, from the left.
+fn mask(length: u8) -> u128 {
+    u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)
+}
+
+/// A range from its text; something else is reported.
+pub(super) fn cidr(up: &mut Upgrade<'_, '_>, mark: Mark, path: &Path<'_>, written: &str) -> Option<Range> {
+    let range = Range::read(written);
+    if range.is_none() {
+        let message = format!("{written:?} is not a range of IP addresses such as \"10.0.0.0/8\"");
+        up.error(mark, path, ErrorKind::Rule, message);
+    }
+    range
 }
 
 enum Parsed {

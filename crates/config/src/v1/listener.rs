@@ -48,8 +48,10 @@ pub(super) const FILTER: Schema = Schema::new(
 pub(super) struct Found<'t> {
     /// `traffic_direction`, where a connection manager traces.
     pub(super) direction: Option<Node<'t>>,
-    /// The TCP proxy decides by addresses: a filter chain for each of its routes.
+    /// The TCP proxy decides by addresses: the filter chains for its routes.
     pub(super) chains: Vec<network_filter::Chain<'t>>,
+    /// How many combinations of addresses and ports they stand for.
+    pub(super) combinations: usize,
 }
 
 pub(super) fn upgrade<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Option<Node<'t>> {
@@ -107,17 +109,25 @@ fn filter_chains<'t>(
         Value::List(items) => items.into_iter().map(Rc::new).collect(),
         _ => Vec::new(),
     };
-    let chains = found.chains.into_iter().map(|chain| {
+    let mut chains = Vec::new();
+    for chain in found.chains {
         let mut filters: Vec<_> = before.iter().map(|filter| shared(filter.mark, filter)).collect();
         let at = chain.proxy.mark;
         filters.push(chain.proxy);
-        Fields::at(at)
+        let is_default = chain.matches.is_none();
+        let chain = Fields::at(at)
             .with("filter_chain_match", chain.matches)
             .with("filters", list(at, filters))
             .with("transport_socket", tls())
-            .node()
-    });
-    Some(list(mark, chains.collect()))
+            .node();
+        // Once Envoy has found a port or an address it does not go back to a chain that asks for nothing.
+        if is_default {
+            listener.set("default_filter_chain", chain);
+        } else {
+            chains.push(chain);
+        }
+    }
+    Some(list(mark, chains))
 }
 
 /// The direction that a connection manager's tracing gives to its listener.

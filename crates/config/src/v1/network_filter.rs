@@ -22,6 +22,7 @@ use crate::{
 
 /// One filter chain of a listener whose TCP proxy decides by addresses.
 pub(super) struct Chain<'t> {
+    /// None if every connection fits that no other chain takes.
     pub(super) matches: Option<Node<'t>>,
     pub(super) proxy: Node<'t>,
 }

@@ -1,14 +1,16 @@
 //! The TCP proxy. In v1 it chose a cluster by addresses and ports; in v3 it has one, and filter chains choose.
 
-use std::rc::Rc;
+use std::{collections::HashSet, rc::Rc};
 
 use super::{
-    access_log, address,
+    access_log,
+    address::{self, Range},
     fields::{Fields, duration, extension, integer, list},
     listener::Found,
     network_filter::Chain,
     reader::{Object, Upgrade, shared},
     schema::{Schema, list as list_key, object, texts, word},
+    tcp_conditions::Conditions,
 };
 use crate::{
     error::ErrorKind,
@@ -34,26 +36,23 @@ const ROUTE: Schema = Schema::new(
     ],
 );
 
-/// Each port of a list becomes a value of the new configuration, so there may not be too many.
-const MOST_PORTS: usize = 1024;
+/// Filter chains name each port, so there may not be too many.
+const MOST_PORTS: usize = 4096;
+/// The same for combinations of ports and addresses in all chains of a listener. Envoy keeps each of them.
+const MOST_COMBINATIONS: usize = 16_384;
+/// Filter chains of a listener.
+const MOST_CHAINS: usize = 4096;
 
 /// A route's conditions and its cluster.
 struct Route<'t> {
     mark: Mark,
     cluster: Option<Node<'t>>,
-    source_ranges: Option<Node<'t>>,
-    source_ports: Option<Node<'t>>,
-    ranges: Option<Node<'t>>,
-    /// A filter chain can ask for one port, so this becomes one chain for each.
-    ports: Vec<(Mark, u16)>,
+    conditions: Conditions,
 }
 
-impl Route<'_> {
-    fn takes_everything(&self) -> bool {
-        self.source_ranges.is_none()
-            && self.source_ports.is_none()
-            && self.ranges.is_none()
-            && self.ports.is_empty()
+impl<'t> Route<'t> {
+    fn target(&self) -> Option<&str> {
+        Some(&*self.cluster.as_ref()?.scalar()?.text)
     }
 }
 
@@ -67,17 +66,14 @@ pub(super) fn upgrade<'t>(
     let routes = up.child(config, "route_config", &TABLE, |up, table| {
         let mut routes = Vec::new();
         up.items(table, "routes", |up, item, at| {
-            if let Some(route) = up.read(item, at, &ROUTE) {
-                routes.push(read(up, &route));
+            if let Some(route) = up.read(item, at, &ROUTE)
+                && let Some(read) = read(up, &route, found)
+            {
+                differs(up, &route, &routes, &read);
+                routes.push(read);
             }
         });
-        let conditions = routes.iter().filter(|route| !route.takes_everything()).count();
-        if conditions > 1 {
-            let message =
-                "the route with the most specific addresses and ports is taken; v1 took the first that fits";
-            up.lossy(table.mark_of("routes"), &table.path.field("routes"), message);
-        }
-        if let Some(all) = routes.iter().position(Route::takes_everything)
+        if let Some(all) = routes.iter().position(|route| route.conditions.take_everything())
             && all + 1 < routes.len()
         {
             let message = format!(
@@ -95,12 +91,23 @@ pub(super) fn upgrade<'t>(
     };
     let mut routes = routes?.into_iter();
     if let Some(first) = routes.as_slice().first()
-        && first.takes_everything()
+        && first.conditions.take_everything()
     {
         return routes.next().map(|route| proxy.to(route.cluster));
     }
+    let mut taken = HashSet::new();
     for route in routes {
-        chains(&proxy, route, found);
+        chains(&proxy, route, found, &mut taken);
+    }
+    if found.chains.len() > MOST_CHAINS {
+        let message = format!("more than {MOST_CHAINS} filter chains would be needed for these routes");
+        up.error(
+            config.mark_of("route_config"),
+            &config.path.field("route_config"),
+            ErrorKind::Unsupported,
+            message,
+        );
+        found.chains.clear();
     }
     None
 }
@@ -131,73 +138,155 @@ fn again<'t>(node: &Option<Rc<Node<'t>>>) -> Option<Node<'t>> {
     node.as_ref().map(|node| shared(node.mark, node))
 }
 
-fn chains<'t>(proxy: &Proxy<'_, '_, '_, 't>, route: Route<'t>, found: &mut Found<'t>) {
-    let Route { mark, cluster, source_ranges, source_ports, ranges, ports } = route;
-    let [cluster, source_ranges, source_ports, ranges] =
-        [cluster, source_ranges, source_ports, ranges].map(|node| node.map(Rc::new));
-    let ports: Vec<Option<(Mark, u16)>> =
-        if ports.is_empty() { vec![None] } else { ports.into_iter().map(Some).collect() };
-    for port in ports {
+/// One connection that a route takes: its destination's port and range, its source's range and port.
+type Combination = (Option<u16>, Option<Range>, Option<Range>, Option<u16>);
+
+/// The chains of a route, without what earlier routes have taken.
+fn chains<'t>(
+    proxy: &Proxy<'_, '_, '_, 't>,
+    route: Route<'t>,
+    found: &mut Found<'t>,
+    taken: &mut HashSet<Combination>,
+) {
+    let Route { mark, cluster, conditions } = route;
+    let cluster = cluster.map(Rc::new);
+    let mut add = |port: Option<u16>, ranges: &[Range], source_ranges: &[Range], source_ports: &[u16]| {
+        let range_list = |ranges: &[Range]| {
+            (!ranges.is_empty()).then(|| list(mark, ranges.iter().map(|range| range.node(mark)).collect()))
+        };
+        let numbers: Vec<_> = source_ports.iter().map(|port| integer(mark, (*port).into())).collect();
         let matches = Fields::at(mark)
-            .with("destination_port", port.map(|(mark, port)| integer(mark, port.into())))
-            .with("prefix_ranges", again(&ranges))
-            .with("source_prefix_ranges", again(&source_ranges))
-            .with("source_ports", again(&source_ports));
+            .with("destination_port", port.map(|port| integer(mark, port.into())))
+            .with("prefix_ranges", range_list(ranges))
+            .with("source_prefix_ranges", range_list(source_ranges))
+            .with("source_ports", (!numbers.is_empty()).then(|| list(mark, numbers)));
         found.chains.push(Chain { matches: matches.node_if_any(), proxy: proxy.to(again(&cluster)) });
+    };
+    for port in any_or(&conditions.ports) {
+        let mut left = Vec::new();
+        let mut all = true;
+        for range in any_or(&conditions.ranges) {
+            for source_range in any_or(&conditions.source_ranges) {
+                let mut ports = any_or(&conditions.source_ports);
+                let before = ports.len();
+                ports.retain(|source_port| taken.insert((port, range, source_range, *source_port)));
+                all &= ports.len() == before;
+                if !ports.is_empty() {
+                    left.push((range, source_range, ports));
+                }
+            }
+        }
+        if all {
+            add(port, &conditions.ranges, &conditions.source_ranges, &conditions.source_ports);
+            continue;
+        }
+        for (range, source_range, ports) in left {
+            let ports: Vec<u16> = ports.into_iter().flatten().collect();
+            add(port, range.as_slice(), source_range.as_slice(), &ports);
+        }
     }
 }
 
-fn read<'t>(up: &mut Upgrade<'_, 't>, route: &Object<'_, '_, 't>) -> Route<'t> {
-    let source_ports = ports(up, route, "source_ports");
-    Route {
-        mark: route.mark,
-        cluster: route.copied("cluster"),
-        source_ranges: ranges(up, route, "source_ip_list"),
-        source_ports: source_ports.first().map(|(mark, _)| {
-            list(*mark, source_ports.iter().map(|(mark, port)| integer(*mark, (*port).into())).collect())
-        }),
-        ranges: ranges(up, route, "destination_ip_list"),
-        ports: ports(up, route, "destination_ports"),
+/// Each value, or once none.
+fn any_or<T: Copy>(values: &[T]) -> Vec<Option<T>> {
+    if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
+}
+
+/// Reports that Envoy would not always take the route that v1 took.
+fn differs<'t>(
+    up: &mut Upgrade<'_, 't>,
+    route: &Object<'_, '_, 't>,
+    earlier: &[Route<'t>],
+    read: &Route<'t>,
+) {
+    // A route that takes everything gets what is left, and later ones nothing.
+    if earlier.iter().chain([read]).any(|route| route.conditions.take_everything()) {
+        return;
+    }
+    let clash = earlier
+        .iter()
+        .position(|other| other.conditions.clash(&read.conditions, other.target() == read.target()));
+    if let Some(index) = clash {
+        let message = format!(
+            "overlaps routes[{index}] in a way that v3 cannot say: v1 took the first route that fits, filter chains the \
+             most specific port, then address, then source"
+        );
+        up.error(route.mark, &route.path, ErrorKind::Unsupported, message);
     }
 }
 
-fn ranges<'t>(up: &mut Upgrade<'_, 't>, route: &Object<'_, '_, 't>, key: &'static str) -> Option<Node<'t>> {
+/// None if the route asks for something that cannot be read or is too much, which is reported.
+fn read<'t>(
+    up: &mut Upgrade<'_, 't>,
+    route: &Object<'_, '_, 't>,
+    found: &mut Found<'t>,
+) -> Option<Route<'t>> {
+    let ranges = (ranges(up, route, "destination_ip_list"), ranges(up, route, "source_ip_list"));
+    let ports = (ports(up, route, "destination_ports"), ports(up, route, "source_ports"));
+    let conditions =
+        Conditions { ports: ports.0?, ranges: ranges.0?, source_ranges: ranges.1?, source_ports: ports.1? };
+    let all = found.combinations.saturating_add(conditions.combinations());
+    if all > MOST_COMBINATIONS {
+        let message = format!(
+            "the ports and addresses of the routes up to here make {all} combinations; a listener may have \
+             {MOST_COMBINATIONS}, because filter chains name each"
+        );
+        up.error(route.mark, &route.path, ErrorKind::Unsupported, message);
+        return None;
+    }
+    found.combinations = all;
+    Some(Route { mark: route.mark, cluster: route.copied("cluster"), conditions })
+}
+
+/// The ranges, each once.
+fn ranges(up: &mut Upgrade<'_, '_>, route: &Object<'_, '_, '_>, key: &'static str) -> Option<Vec<Range>> {
     let at = route.path.field(key);
+    let mut seen = HashSet::new();
     let mut ranges = Vec::new();
+    let mut right = true;
     for (index, (mark, range)) in route.texts(key).into_iter().enumerate() {
-        ranges.extend(address::cidr(up, mark, &at.index(index), range));
+        match address::cidr(up, mark, &at.index(index), range) {
+            Some(range) if seen.insert(range) => ranges.push(range),
+            Some(_) => {}
+            None => right = false,
+        }
     }
-    (!ranges.is_empty()).then(|| list(route.mark_of(key), ranges))
+    right.then_some(ranges)
 }
 
-/// Ports and ranges of ports, separated by commas. None if every port is meant.
-fn ports(up: &mut Upgrade<'_, '_>, route: &Object<'_, '_, '_>, key: &'static str) -> Vec<(Mark, u16)> {
-    let Some(written) = route.text(key) else { return Vec::new() };
+/// Ports and ranges of ports, separated by commas: each once, in order. Empty if every port is meant.
+fn ports(up: &mut Upgrade<'_, '_>, route: &Object<'_, '_, '_>, key: &'static str) -> Option<Vec<u16>> {
+    let Some(written) = route.text(key) else { return Some(Vec::new()) };
     let (mark, at) = (route.mark_of(key), route.path.field(key));
-    let mut ports = Vec::new();
+    let mut spans = Vec::new();
     for part in written.split(',').map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
-            (Ok(first), Ok(u16::MAX)) if first <= 1 => return Vec::new(),
-            (Ok(first), Ok(last)) if first <= last && last > 0 => {
-                // Nothing comes from or goes to port 0.
-                let room = (MOST_PORTS + 1).saturating_sub(ports.len());
-                ports.extend((first.max(1)..=last).take(room).map(|port| (mark, port)));
-            }
+            // Nothing comes from or goes to port 0.
+            (Ok(first), Ok(last)) if first <= last && last > 0 => spans.push((first.max(1), last)),
             _ => {
                 let message =
                     format!("{part:?} is neither a port nor a range of ports such as \"1024-2048\"");
                 up.error(mark, &at, ErrorKind::Rule, message);
-                return Vec::new();
+                return None;
             }
         }
+    }
+    spans.sort_unstable();
+    let mut ports = Vec::new();
+    for (first, last) in spans {
+        let next = ports.last().map_or(1, |port: &u16| port.saturating_add(1));
+        if ports.last() != Some(&u16::MAX) {
+            ports.extend(first.max(next)..=last);
+        }
+    }
+    if ports.len() == usize::from(u16::MAX) {
+        return Some(Vec::new());
     }
     if ports.len() > MOST_PORTS {
         let message = format!("more than {MOST_PORTS} ports have no counterpart in v3, where each is named");
         up.error(mark, &at, ErrorKind::Unsupported, message);
-        return Vec::new();
+        return None;
     }
-    ports.sort_by_key(|(_, port)| *port);
-    ports.dedup_by_key(|(_, port)| *port);
-    ports
+    Some(ports)
 }
