@@ -10,6 +10,10 @@ use std::{
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 use nuncio_service::{LineSink, LoggedRequest, StreamInfo};
 
+use self::time::TimeFormat;
+
+mod time;
+
 /// Envoy's default format.
 pub const DEFAULT_FORMAT: &str = concat!(
     "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" ",
@@ -22,9 +26,23 @@ pub const DEFAULT_FORMAT: &str = concat!(
 #[derive(Debug, Clone)]
 pub struct Format(Vec<Part>);
 
-/// What is wrong with a format string.
+/// All that is wrong with a format string.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum FormatError {
+#[error("{}", self.told())]
+pub struct FormatError {
+    /// In the order of the text.
+    pub mistakes: Vec<FormatMistake>,
+}
+
+impl FormatError {
+    fn told(&self) -> String {
+        self.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// One thing that is wrong with a format string.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FormatMistake {
     /// A `%` without its partner.
     #[error("a command operator is not closed: \"{0}\"")]
     Unclosed(String),
@@ -34,6 +52,14 @@ pub enum FormatError {
     /// A header name that is none, or a length that is none.
     #[error("the command operator \"%{0}%\" has a malformed argument")]
     Argument(String),
+    /// A specifier of a time format that is not known here.
+    #[error("the specifier {specifier:?} in the command operator \"%{operator}%\" is not supported")]
+    Time {
+        /// The whole command operator.
+        operator: String,
+        /// With its `%`.
+        specifier: String,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +67,7 @@ enum Part {
     Text(String),
     Request(Field),
     Response(Field),
-    StartTime,
+    StartTime(TimeFormat),
     Protocol,
     ResponseCode,
     ResponseCodeDetails,
@@ -137,6 +163,7 @@ impl Format {
     /// Reads a format string with its command operators.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let mut parts = Vec::new();
+        let mut mistakes = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('%') {
@@ -146,39 +173,71 @@ impl Format {
                 rest = after;
                 continue;
             }
-            let Some((operator, after)) = after.split_once('%') else {
-                return Err(FormatError::Unclosed(after.to_owned()));
+            let Some((operator, after)) = split_operator(after) else {
+                mistakes.push(FormatMistake::Unclosed(after.to_owned()));
+                return Err(FormatError { mistakes });
             };
             if !literal.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut literal)));
             }
-            parts.push(Part::parse(operator)?);
+            match Part::parse(operator) {
+                Ok(part) => parts.push(part),
+                Err(more) => mistakes.extend(more),
+            }
             rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {
             parts.push(Part::Text(literal));
         }
-        Ok(Self(parts))
+        if mistakes.is_empty() { Ok(Self(parts)) } else { Err(FormatError { mistakes }) }
     }
 
     fn write(&self, record: &Record<'_>, line: &mut String) {
+        let mut start = None;
         for part in &self.0 {
-            part.write(record, line);
+            part.write(record, &mut start, line);
         }
     }
 }
 
+/// The operator at the start of `text` without the `%` that closes it, and what follows. As in Envoy an argument in
+/// parentheses may have `%` and `)`: it ends at the first `)` after which the operator can end.
+fn split_operator(text: &str) -> Option<(&str, &str)> {
+    let argument = text.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))?;
+    if text.get(argument..)?.starts_with('(') {
+        for (at, _) in text.match_indices(')').filter(|(at, _)| *at > argument) {
+            let behind = text.get(at + 1..)?;
+            let length = match behind.strip_prefix(':') {
+                Some(digits) => {
+                    1 + digits.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit()).len()
+                }
+                None => 0,
+            };
+            if length != 1 && behind.get(length..)?.starts_with('%') {
+                let end = at + 1 + length;
+                return Some((text.get(..end)?, text.get(end + 1..)?));
+            }
+        }
+    }
+    // Malformed operators are to be named in full, too.
+    text.split_once('%').filter(|(operator, _)| !operator.contains('(') || operator.contains(')'))
+}
+
 impl Part {
-    fn parse(operator: &str) -> Result<Self, FormatError> {
+    fn parse(operator: &str) -> Result<Self, Vec<FormatMistake>> {
         if let Some(field) = operator.strip_prefix("REQ(") {
-            return Field::parse(operator, field).map(Self::Request);
+            return Field::parse(operator, field).map(Self::Request).map_err(|mistake| vec![mistake]);
         }
         if let Some(field) = operator.strip_prefix("RESP(") {
-            return Field::parse(operator, field).map(Self::Response);
+            return Field::parse(operator, field).map(Self::Response).map_err(|mistake| vec![mistake]);
+        }
+        if let Some(format) = operator.strip_prefix("START_TIME")
+            && (format.is_empty() || format.starts_with(['(', ':']))
+        {
+            return start_time(operator, format);
         }
         Ok(match operator {
-            "START_TIME" => Self::StartTime,
             "PROTOCOL" => Self::Protocol,
             "RESPONSE_CODE" => Self::ResponseCode,
             "RESPONSE_CODE_DETAILS" => Self::ResponseCodeDetails,
@@ -199,11 +258,12 @@ impl Part {
             "REQUESTED_SERVER_NAME" => Self::ServerName,
             "DOWNSTREAM_TLS_VERSION" => Self::TlsVersion,
             "DOWNSTREAM_TLS_CIPHER" => Self::TlsCipher,
-            unknown => return Err(FormatError::Unknown(unknown.to_owned())),
+            unknown => return Err(vec![FormatMistake::Unknown(unknown.to_owned())]),
         })
     }
 
-    fn write(&self, record: &Record<'_>, line: &mut String) {
+    /// `start` is when the stream began, once a part of the line has asked: all times of a line are the same.
+    fn write(&self, record: &Record<'_>, start: &mut Option<SystemTime>, line: &mut String) {
         let info = record.info;
         let tls = info.connection.tls.as_ref();
         let _infallible = match self {
@@ -214,9 +274,9 @@ impl Part {
             Self::Response(field) => {
                 field.write(line, |name| record.response.and_then(|(_, headers)| name.of_headers(headers)))
             }
-            Self::StartTime => {
-                let start = SystemTime::now().checked_sub(record.duration).unwrap_or(UNIX_EPOCH);
-                line.write_str(&timestamp(start))
+            Self::StartTime(format) => {
+                let begin = || SystemTime::now().checked_sub(record.duration).unwrap_or(UNIX_EPOCH);
+                format.write(*start.get_or_insert_with(begin), line)
             }
             Self::Protocol => line.write_str(protocol(info.protocol)),
             Self::ResponseCode => match record.response {
@@ -248,9 +308,22 @@ impl Part {
     }
 }
 
+/// `START_TIME` with what follows the name: nothing, or a format in parentheses.
+fn start_time(operator: &str, format: &str) -> Result<Part, Vec<FormatMistake>> {
+    let format = match format.strip_prefix('(') {
+        Some(format) => format.strip_suffix(')').filter(|format| !format.contains('\n')),
+        None => Some("").filter(|_| format.is_empty()),
+    };
+    let format = format.ok_or_else(|| vec![FormatMistake::Argument(operator.to_owned())])?;
+    let unknown = |specifier| FormatMistake::Time { operator: operator.to_owned(), specifier };
+    TimeFormat::parse(format)
+        .map(Part::StartTime)
+        .map_err(|specifiers| specifiers.into_iter().map(unknown).collect())
+}
+
 impl Field {
-    fn parse(operator: &str, text: &str) -> Result<Self, FormatError> {
-        let malformed = || FormatError::Argument(operator.to_owned());
+    fn parse(operator: &str, text: &str) -> Result<Self, FormatMistake> {
+        let malformed = || FormatMistake::Argument(operator.to_owned());
         let (names, length) = text.split_once(')').ok_or_else(malformed)?;
         let length = match length.strip_prefix(':') {
             Some(digits) => Some(digits.parse().map_err(|_| malformed())?),
@@ -313,28 +386,6 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
     }
-}
-
-/// `2026-11-21T23:16:19.943Z`.
-fn timestamp(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // The civil date of a day number, in eras of 400 years that begin on a first of March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis(),
-    )
 }
 
 #[cfg(test)]

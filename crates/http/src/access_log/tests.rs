@@ -65,21 +65,32 @@ fn operators_print_what_they_name() {
 }
 
 #[test]
-fn a_format_that_is_not_understood_is_refused() {
-    assert_eq!(Format::parse("a %NONE%").unwrap_err(), FormatError::Unknown("NONE".to_owned()));
-    assert_eq!(Format::parse("a %REQ(").unwrap_err(), FormatError::Unclosed("REQ(".to_owned()));
-    assert_eq!(Format::parse("%REQ(a b)%").unwrap_err(), FormatError::Argument("REQ(a b)".to_owned()));
-    assert_eq!(Format::parse("%REQ(a):x%").unwrap_err(), FormatError::Argument("REQ(a):x".to_owned()));
+fn the_time_of_the_start_has_a_format() {
+    check("[%START_TIME(at %%:)x)%] %PROTOCOL%", "[at %:)x] HTTP/1.1");
+    let line = line("%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%|%START_TIME%|%START_TIME()%");
+    let times: Vec<&str> = line.split('|').collect();
+    assert!(times[0].starts_with("20") && times[0].len() == 24, "{line}");
+    assert_eq!((times[0], times[1]), (times[1], times[2]));
 }
 
 #[test]
-fn timestamps_are_civil_dates() {
-    for (seconds, expected) in [
-        (0, "1970-01-01T00:00:00.007Z"),
-        (951_782_399, "2000-02-28T23:59:59.007Z"),
-        (951_782_400, "2000-02-29T00:00:00.007Z"),
-        (1_798_761_599, "2026-12-31T23:59:59.007Z"),
-    ] {
-        assert_eq!(timestamp(UNIX_EPOCH + Duration::new(seconds, 7_000_000)), expected);
+fn a_format_that_is_not_understood_is_refused() {
+    fn check(format: &str, expected: &[FormatMistake]) {
+        assert_eq!(Format::parse(format).unwrap_err().mistakes, expected, "{format}");
     }
+    use FormatMistake::{Argument, Unclosed, Unknown};
+    check("a %NONE%", &[Unknown("NONE".to_owned())]);
+    check("a %REQ(", &[Unclosed("REQ(".to_owned())]);
+    check("%START_TIME(%Y% b", &[Unclosed("START_TIME(%Y% b".to_owned())]);
+    check("%REQ(a b)%", &[Argument("REQ(a b)".to_owned())]);
+    check("%REQ(a):x%", &[Argument("REQ(a):x".to_owned())]);
+    check("%START_TIME(%Y):3%", &[Argument("START_TIME(%Y):3".to_owned())]);
+    check("%START_TIME:3%", &[Argument("START_TIME:3".to_owned())]);
+    check("%NONE(%Y)% %PROTOCOL% %B%", &[Unknown("NONE(%Y)".to_owned()), Unknown("B".to_owned())]);
+    let unknown = Format::parse("%START_TIME(%Y %Q)% %X%").unwrap_err();
+    assert_eq!(
+        unknown.to_string(),
+        "the specifier \"%Q\" in the command operator \"%START_TIME(%Y %Q)%\" is not supported; \
+         the command operator \"%X%\" is not supported"
+    );
 }
