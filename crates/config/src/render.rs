@@ -19,7 +19,7 @@
 
 mod json;
 mod pretty;
-mod secrets;
+pub(crate) mod secrets;
 
 use std::fmt;
 

@@ -17,6 +17,7 @@ use crate::{
     parse::is_json,
     path::Path,
     redact::{is_sensitive, looks_secret},
+    render::secrets::{Hiding, hiding_of},
     source::{Limits, LoadOptions},
     suggest::in_words,
     tree::{Entry, Mark, Node, Plain, Value as Written},
@@ -102,7 +103,12 @@ impl Walker<'_> {
 
     /// What stands there, in words. Only says of what type it is where it may be a secret.
     fn describe(&self, node: &Node<'_>) -> String {
-        let secret = self.is_secret();
+        // As in the lines that are shown with the message.
+        let hiding = self
+            .fields
+            .iter()
+            .fold(Hiding::Nothing, |hiding, field| hiding.inside(hiding_of(field.name()), field.name()));
+        let secret = self.is_secret() || hiding != Hiding::Nothing;
         match node.resolved() {
             Written::Scalar(scalar) => scalar::describe(scalar, secret || looks_secret(&scalar.text)),
             Written::List(_) => "a list".to_owned(),
@@ -370,11 +376,11 @@ impl Walker<'_> {
         };
         // A secret that stands beside its field by mistake reads as the name of another one.
         let shown = if meant.is_none() && self.is_secret() {
-            "whose name is not shown".to_owned()
+            format!("unknown field in {} (its name is not shown: it may be a secret)", descriptor.full_name())
         } else {
-            format!("{:?}", entry.key)
+            format!("unknown field {:?} in {}", entry.key, descriptor.full_name())
         };
-        let message = format!("unknown field {shown} in {}{suggestion}", descriptor.full_name());
+        let message = format!("{shown}{suggestion}");
         let place = self.place(entry.mark, path);
         if self.options.allow_unknown_static_fields {
             self.issues.warning(place, WarningKind::Unknown, message);

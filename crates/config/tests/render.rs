@@ -191,6 +191,26 @@ fn secrets_are_masked() {
     let block = cluster("connect_timeout: {private_key: {inline_string: SECRET}}");
     check_secret(&block, "{private_key: {inline_string: [redacted]}}");
     check_secret(&cluster("connect_timeout: |\n    PRIVATE\n    PRIVATE"), "5 |         [redacted]\n");
+    // What secrets are called elsewhere, and headers that carry them, whichever comes first.
+    check_secret(&cluster("x: {api_key: SECRET, x: 1}"), "{api_key: [redacted], x: 1}");
+    check_secret(
+        &cluster("x: {token: [SECRET], cookie: {name: a}}"),
+        "{token: [[redacted]], cookie: {name: a}}",
+    );
+    check_secret(
+        &cluster(
+            "x: [{key: Authorization, value: SECRET}, {value: SECRET, key: cookie}, {key: a, value: b}]",
+        ),
+        "[{key: Authorization, value: [redacted]}, {value: [redacted], key: cookie}, {key: a, value: b}]",
+    );
+    check_secret(
+        &cluster("x: {name: x-api-key, string_match: {exact: SECRET}}"),
+        "{name: x-api-key, string_match: {exact: [redacted]}}",
+    );
+    let cookie = "typed_extension_protocol_options: {a: {'@type': type.googleapis.com/envoy.config.route.v3.RouteAction, \
+                  hash_policy: [{cookie: SECRET}]}}";
+    check_secret(&cluster(cookie), "found a value that is not shown");
+    check_secret(&cluster(cookie), "{cookie: [redacted]}");
     // Behind an anchor, used by an alias, also in a value that is dropped.
     let anchored = "!ignore k: {a: [&key SECRET, &map {b: SECRET}], listenrs: 1, x: {password: *key, secret: *map}}\na: 1";
     check_secret(anchored, "a: 1");

@@ -11,8 +11,10 @@ use std::{
 
 use granit_parser::{Event, Parser, Span};
 
-use self::names::{Hiding, hiding_of, is_name_of_a_field};
+use self::names::{is_name_of_a_field, is_of_header, is_secret_header};
 use crate::{redact::looks_secret, source::Limits};
+
+pub(crate) use self::names::{Hiding, hiding_of};
 
 mod names;
 
@@ -67,6 +69,11 @@ struct Open {
     hiding: Hiding,
     /// Of a map: what becomes of the value that comes next; `None` if a key comes next.
     value: Option<Hiding>,
+    /// The last key, and whether the map is the entry of a header that carries a secret.
+    key: String,
+    is_header: bool,
+    /// What the header of the entry carries, while its name has not been seen.
+    carried: Vec<Part>,
     /// It is a key itself.
     is_key: bool,
     anchor: usize,
@@ -147,7 +154,9 @@ impl Scan {
             self.key(of_name, text);
             self.open.last().is_some_and(|open| open.hiding != Hiding::Nothing) && !is_name_of_a_field(text)
         } else {
-            self.hiding() != Hiding::Nothing
+            let hiding = self.hiding();
+            self.header(text, &part);
+            hiding != Hiding::Nothing
         };
         if hidden || looks_secret(text) {
             self.hidden.push(part);
@@ -156,15 +165,42 @@ impl Scan {
 
     fn key(&mut self, of_name: Hiding, name: &str) {
         if let Some(open) = self.open.last_mut() {
+            let of_name = if open.is_header && is_of_header(name) { Hiding::Everything } else { of_name };
             open.value = Some(open.hiding.inside(of_name, name));
+            name.clone_into(&mut open.key);
+        }
+    }
+
+    /// A value in a map, which may be a header's name or what a header carries, in any order.
+    fn header(&mut self, text: &str, part: &Part) {
+        let Some(open) = self.open.last_mut().filter(|open| open.is_map) else { return };
+        if matches!(&*open.key, "key" | "name") && is_secret_header(text) {
+            open.is_header = true;
+            self.hidden.append(&mut open.carried);
+        } else if is_of_header(&open.key) {
+            open.carried.push(part.clone());
         }
     }
 
     fn start(&mut self, is_map: bool, anchor: usize) {
         let is_key = self.key_is_due();
         let hiding = if is_key { Hiding::Everything } else { self.hiding() };
+        let hiding = match hiding {
+            Hiding::Text if is_map => Hiding::Nothing,
+            hiding => hiding,
+        };
         self.anchored += usize::from(anchor != 0);
-        self.open.push(Open { is_map, hiding, value: None, is_key, anchor, trail: self.trail.len() });
+        self.open.push(Open {
+            is_map,
+            hiding,
+            value: None,
+            key: String::new(),
+            is_header: false,
+            carried: Vec::new(),
+            is_key,
+            anchor,
+            trail: self.trail.len(),
+        });
     }
 
     fn end(&mut self) {

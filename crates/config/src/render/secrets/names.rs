@@ -11,8 +11,10 @@ use crate::{redact::is_sensitive, suggest::closest};
 
 /// What is hidden of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Hiding {
+pub(crate) enum Hiding {
     Nothing,
+    /// It is no field of the API, or one that is no secret there: a text or number, but not what is in a map.
+    Text,
     /// It is an `envoy.config.core.v3.DataSource`: all but the name of the file or of the variable that has the
     /// secret.
     Source,
@@ -22,9 +24,9 @@ pub(super) enum Hiding {
 impl Hiding {
     /// What is hidden of the value of the field `name` in a value of which `self` is hidden, if `of_name` is for that
     /// name anywhere.
-    pub(super) fn inside(self, of_name: Hiding, name: &str) -> Hiding {
+    pub(crate) fn inside(self, of_name: Hiding, name: &str) -> Hiding {
         match self {
-            Self::Nothing => of_name,
+            Self::Nothing | Self::Text => of_name,
             Self::Source if matches!(&*plain(name), "filename" | "environmentvariable") => Self::Nothing,
             Self::Source | Self::Everything => Self::Everything,
         }
@@ -65,13 +67,59 @@ static FIELDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     fields.flat_map(both).chain(["@type".to_owned()]).collect()
 });
 
+/// What secrets are called elsewhere, in lower case without underscores.
+const ELSEWHERE: [&str; 27] = [
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apisecret",
+    "apitoken",
+    "authkey",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "bearertoken",
+    "clientsecret",
+    "cookie",
+    "credential",
+    "credentials",
+    "jwt",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "privatekeypem",
+    "proxyauthorization",
+    "pwd",
+    "secret",
+    "secretkey",
+    "setcookie",
+    "token",
+    "xapikey",
+];
+
+/// Whether what a header of this name carries is a secret.
+pub(super) fn is_secret_header(name: &str) -> bool {
+    const HEADERS: [&str; 5] = ["authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"];
+    HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name))
+}
+
+/// Whether a field of this name in the entry of a header has what the header carries or should carry.
+pub(super) fn is_of_header(name: &str) -> bool {
+    let name = plain(name);
+    name == "value" || name == "rawvalue" || name.ends_with("match")
+}
+
 /// What is hidden of the value of a field with this name, or with one that is nearly it.
-pub(super) fn hiding_of(name: &str) -> Hiding {
+pub(crate) fn hiding_of(name: &str) -> Hiding {
     /// Shorter names are too near to each other.
     const LONG: usize = 8;
     let name = plain(name);
     if let Some(known) = NAMES.get(&name) {
         return *known;
+    }
+    if ELSEWHERE.contains(&&*name) {
+        return Hiding::Text;
     }
     if name.len() < LONG {
         return Hiding::Nothing;
@@ -113,6 +161,11 @@ mod tests {
             &["credentials", "secret_access_key", "sessionToken", "private_key_provider"],
             Hiding::Everything,
         );
+        check(
+            &["token", "api_key", "apikey", "passwd", "Authorization", "auth_token", "bearer"],
+            Hiding::Text,
+        );
+        check(&["pwd", "access_key", "passphrase", "jwt", "cookie", "credential"], Hiding::Text);
         check(&["typed_config", "connect_timeout", "certificate_chain", "public_key"], Hiding::Nothing);
         check(&["key", "value", "name", "user", ""], Hiding::Nothing);
     }
@@ -134,7 +187,7 @@ mod tests {
     #[test]
     fn few_other_fields_are_hidden() {
         let is_other = |name: &&String| {
-            name.contains('_') && hiding_of(name) != Hiding::Nothing && !NAMES.contains_key(&plain(name))
+            name.contains('_') && hiding_of(name) > Hiding::Text && !NAMES.contains_key(&plain(name))
         };
         let mut others: Vec<&str> = FIELDS.iter().filter(is_other).map(String::as_str).collect();
         others.sort_unstable();
