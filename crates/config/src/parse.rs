@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod json;
+mod words;
 
 /// Why a text could not be parsed.
 #[derive(Debug)]
@@ -75,10 +76,18 @@ pub(crate) fn parse<'t>(text: &'t str, limits: &Limits) -> Result<Node<'t>, Pars
             let mark = Mark::new(marker.line(), marker.col() + 1, 0);
             match error.kind() {
                 granit_parser::ErrorKind::RecursionLimitExceeded => too_deep(mark, limits),
-                _ => ParseError::syntax(mark, format!("not valid YAML: {}", error.info())),
+                _ => {
+                    let (mark, message) = words::explain(text, mark, &error.info());
+                    ParseError::syntax(mark, message)
+                }
             }
         })?;
-        builder.event(event, span)?;
+        builder.event(event, span).map_err(|mut error| {
+            if error.kind == ErrorKind::Syntax {
+                error.message.push_str(&words::hint(text, error.mark));
+            }
+            error
+        })?;
     }
     Ok(builder.root.unwrap_or(Node { mark: Mark::START, value: Value::Scalar(null()) }))
 }

@@ -71,6 +71,18 @@ fn mistakes_have_a_place() {
     check_error("a: &x [*x]\n", &limits, "1:8: Syntax: an anchor cannot contain an alias for itself");
     check_error("? [a]\n: 1\n", &limits, "1:3: Syntax: a key must be a plain word or a string");
     assert!(parse("a: [1\nb: 2", &limits).is_err());
+    let tab = "Syntax: not valid YAML: indentation must be spaces, not a tab";
+    check_error("a:\n  b: 1\n\tc: 2\n", &limits, &format!("3:1: {tab}"));
+    check_error("a:\n\tb: 1\n", &limits, &format!("2:1: {tab}"));
+    let quote = "Syntax: not valid YAML: the quote that begins here is not closed";
+    check_error("a: \"abc\nb: 3\n", &limits, &format!("1:4: {quote}"));
+    check_error("é:\n  - 'abc\n", &limits, &format!("2:5: {quote}"));
+    let colon = "a colon after the key is missing, or the line does not belong here";
+    check_error("a: 1\nfoo\nb: 2\n", &limits, &format!("2:1: Syntax: not valid YAML: {colon}"));
+    let template = "this looks like a template that was not expanded ({{ … }} or ${…})";
+    let key = format!("1:5: Syntax: a key must be a plain word or a string; {template}");
+    check_error("a: {{ .Values.x }}\n", &limits, &key);
+    check_error("a: {p: ${PORT}}\n", &limits, &format!("1:9: Syntax: not valid YAML: {template}"));
     assert!(parse("a: *nowhere", &limits).is_err());
 }
 
