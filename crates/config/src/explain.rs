@@ -35,7 +35,7 @@ pub struct Explanation {
 /// have them, are passed over), or at a message by its full name or the part after its package, where that is unique
 /// (`Cluster.connect_timeout`). Behind a `typed_config` stands the name of the extension's message
 /// (`filters.typed_config.HttpConnectionManager.stat_prefix`), which may be left out where only one extension that is
-/// supported there has such a field.
+/// supported there has such a field. Of a path that begins with `…`, as errors shorten long ones, only the end counts.
 ///
 /// # Errors
 ///

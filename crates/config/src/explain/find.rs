@@ -28,7 +28,19 @@ pub(super) enum Target {
     Field(FieldDescriptor),
 }
 
+impl Target {
+    fn name(&self) -> &str {
+        match self {
+            Self::Message(message) => message.full_name(),
+            Self::Field(field) => field.full_name(),
+        }
+    }
+}
+
 pub(super) fn find(path: &str) -> Result<Target, NotFound> {
+    if let Some(end) = path.strip_prefix('…') {
+        return find_end(end);
+    }
     let segments = segments(path);
     let Some(first) = segments.first() else {
         return Err(NotFound("the path is empty".to_owned()));
@@ -42,6 +54,33 @@ pub(super) fn find(path: &str) -> Result<Target, NotFound> {
     match message_at_start(&segments, &[])? {
         Some((message, rest)) => descend(message, rest),
         None => Err(no_start(&bootstrap, first)),
+    }
+}
+
+/// What the end of a path leads to, as errors show long paths: from every message that has its first field.
+fn find_end(end: &str) -> Result<Target, NotFound> {
+    let segments = segments(end);
+    let Some(first) = segments.first() else {
+        return Err(NotFound("nothing stands behind the …".to_owned()));
+    };
+    let pool = nuncio_api::descriptors();
+    let messages = support::messages().filter_map(|name| pool.get_message_by_name(name));
+    let mut found: Vec<Target> = Vec::new();
+    for target in messages
+        .filter(|message| find_field(message, first).is_some())
+        .filter_map(|message| descend(message, &segments).ok())
+    {
+        if !found.iter().any(|known| known.name() == target.name()) {
+            found.push(target);
+        }
+    }
+    match (found.len(), found.pop()) {
+        (1, Some(only)) => Ok(only),
+        (_, None) => Err(NotFound(format!("no path of the API ends in {end}"))),
+        (_, Some(last)) => {
+            found.push(last);
+            Err(NotFound(format!("…{end} may be {}", list(found.iter().map(Target::name)))))
+        }
     }
 }
 

@@ -25,6 +25,23 @@ fn check_same(paths: &[&str], title: &str) {
 }
 
 #[test]
+fn the_end_of_a_path_is_enough() {
+    check_same(
+        &["…routes[1].route.cluster", "…virtual_hosts[0].routes[1].route.cluster"],
+        "envoy.config.route.v3.RouteAction.cluster",
+    );
+    check_same(
+        &["…address.socket_address.port_value", "…socket_address.port_value"],
+        "envoy.config.core.v3.SocketAddress.port_value",
+    );
+    check_error("…no_such.name", "no path of the API ends in no_such.name");
+    check_error("…", "nothing stands behind the …");
+    let several = explain("…connect_timeout").map_err(|error| error.to_string());
+    let several = several.and_then(|_| explain("…name").map_err(|error| error.to_string())).unwrap_err();
+    assert!(several.starts_with("…name may be envoy.config."), "{several}");
+}
+
+#[test]
 fn a_field_is_explained() {
     check(
         "Cluster.connect_timeout",
