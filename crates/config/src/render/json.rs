@@ -34,7 +34,7 @@ pub const JSON_VERSION: u32 = 1;
 ///
 /// `kind` is that of [`ErrorKind`](crate::ErrorKind) or [`WarningKind`](crate::WarningKind). Lines and columns count
 /// from 1, columns in characters; `end_column` is the one behind the place, and `column` itself where only the start is
-/// known. For what stands in no file, `line` is 0. `summary.errors` counts those beyond the first 1000, too, which are
+/// known. For a file as a whole, as one that cannot be read, all three are null. `summary.errors` counts those beyond the first 1000, too, which are
 /// not listed. The counts of what was read are null if there are errors.
 pub fn json(file: &str, result: Result<&Loaded, &ConfigErrors>) -> Value {
     let (errors, warnings) = match result {
@@ -71,10 +71,22 @@ pub(crate) fn problem_json(problem: &Problem<'_>) -> Value {
 }
 
 pub(crate) fn place_json(place: &Place) -> Value {
+    let known = |number: u32| (place.line > 0).then_some(number);
     json!({
         "file": &*place.source,
-        "line": place.line,
-        "column": place.column,
-        "end_column": place.column + place.width,
+        "line": known(place.line),
+        "column": known(place.column),
+        "end_column": known(place.column + place.width),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_line_has_null() {
+        let place = place_json(&Place::generated("a"));
+        assert_eq!(place, json!({"file": "(generated)", "line": null, "column": null, "end_column": null}));
+    }
 }
