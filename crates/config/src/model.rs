@@ -17,7 +17,8 @@ pub use self::{
         LeastRequest, LoadBalancing, LocalityEndpoints, Thresholds, UpstreamProtocol,
     },
     http::{
-        AccessLog, AccessLogSink, CodecType, Http2Settings, HttpConnectionManager, ServerHeaderTransformation,
+        AccessLog, AccessLogSink, CodecType, Http2Settings, HttpConnectionManager, LogFormat,
+        ServerHeaderTransformation,
     },
     listener::{DownstreamTls, FilterChain, Listener, TlsCertificate, TlsVersion},
     server::{Admin, Bootstrap, DnsResolver, Node, Runtime, RuntimeLayer},

@@ -80,13 +80,21 @@ fn connection_manager_fields() {
         initial_connection_window_size: 65_536,
     };
     assert_eq!(manager.http2, http2);
-    assert_eq!(
-        manager.access_log,
-        [
-            AccessLog { sink: AccessLogSink::File("/a".to_owned()), format: Some("%PROTOCOL%".to_owned()) },
-            AccessLog { sink: AccessLogSink::Stdout, format: None },
-            AccessLog { sink: AccessLogSink::Stderr, format: Some("x".to_owned()) },
-        ]
+    let logs: Vec<_> =
+        manager.access_log.iter().map(|AccessLog { sink, format }| (sink, format.as_ref())).collect();
+    let [(file, Some(file_format)), (stdout, None), (stderr, Some(stderr_format))] = logs.as_slice() else {
+        panic!("{logs:?}")
+    };
+    assert_eq!(**file, AccessLogSink::File("/a".to_owned()));
+    assert_eq!((*stdout, *stderr), (&AccessLogSink::Stdout, &AccessLogSink::Stderr));
+    assert_eq!((&*file_format.text, &*stderr_format.text), ("%PROTOCOL%", "x"));
+    assert!(
+        file_format.place.path.ends_with(".log_format.text_format_source.inline_string"),
+        "{file_format:?}"
+    );
+    assert!(
+        stderr_format.place.path.ends_with("access_log[2].typed_config.log_format.text_format"),
+        "{stderr_format:?}"
     );
 }
 

@@ -75,10 +75,11 @@ pub fn handler(
     })
 }
 
-/// Checks what only building the stack would find out otherwise: formats of access logs.
-pub fn check(chain: &model::FilterChain) -> Result<(), StackError> {
-    access_log(&chain.http_connection_manager.access_log, |_| None)?;
-    Ok(())
+/// Gives what only building the stack would find out otherwise: formats of access logs that are not understood, with
+/// where they are written.
+pub fn check(chain: &model::FilterChain) -> impl Iterator<Item = (&model::Place, FormatError)> {
+    let formats = chain.http_connection_manager.access_log.iter().filter_map(|log| log.format.as_ref());
+    formats.filter_map(|format| Some((&format.place, Format::parse(&format.text).err()?)))
 }
 
 fn access_log(
@@ -87,7 +88,10 @@ fn access_log(
 ) -> Result<AccessLog, FormatError> {
     let logs = logs
         .iter()
-        .map(|log| Ok((Format::parse(log.format.as_deref().unwrap_or(DEFAULT_FORMAT))?, sink(log))))
+        .map(|log| {
+            let text = log.format.as_ref().map_or(DEFAULT_FORMAT, |format| &format.text);
+            Ok((Format::parse(text)?, sink(log)))
+        })
         .collect::<Result<Vec<_>, FormatError>>()?;
     // Lines that nobody will read are not made.
     let read = logs.into_iter().filter_map(|(format, sink)| Some((format, sink?)));

@@ -339,3 +339,50 @@ fn what_cannot_be_served_is_refused_with_its_place() {
     );
     cases.end();
 }
+
+/// A command that Envoy has and we lack is told where the format is written, and one that nobody has is told once.
+#[test]
+fn formats_of_access_logs_are_refused_with_their_place() {
+    let check = |log: &str, expected: &[&str]| {
+        let listener = LISTENER.split("      transport_socket:").next().unwrap();
+        let log = format!("          access_log:\n{log}          route_config: {{}}\n");
+        let text = listener.replace("          route_config: {}\n", &log);
+        let told = nuncio(&text);
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (line, expected) in told.iter().zip(expected) {
+            assert!(line.starts_with(expected), "{line}\n{expected}");
+        }
+    };
+    let log = |kind: &str, format: &str| {
+        format!(
+            "          - name: log\n            typed_config:\n              \"@type\": \
+             type.googleapis.com/envoy.extensions.access_loggers.{kind}\n              {format}\n"
+        )
+    };
+    let (file, stdout) =
+        ("file.v3.FileAccessLog\n              path: /dev/null", "stream.v3.StdoutAccessLog");
+    let lacking = |place: &str| {
+        format!("f.yaml:{place}: the command operator \"%UPSTREAM_WIRE_BYTES_SENT%\" is not supported")
+    };
+    let inline =
+        |command: &str| format!("log_format: {{text_format_source: {{inline_string: '%{command}%'}}}}");
+    check(
+        &[
+            log(file, "log_format: {text_format: '%UPSTREAM_WIRE_BYTES_SENT%'}"),
+            log(stdout, &inline("UPSTREAM_WIRE_BYTES_SENT")),
+            log(file, "format: 'a %UPSTREAM_WIRE_BYTES_SENT%'"),
+        ]
+        .concat(),
+        &[
+            &lacking("16:41: …typed_config.log_format.text_format"),
+            &lacking("20:64: …log_format.text_format_source.inline_string"),
+            &lacking("25:23: …access_log[2].typed_config.format"),
+        ],
+    );
+    let nobodys = "f.yaml:15:64: …log_format.text_format_source.inline_string: there is no command %NOTHING%";
+    check(&log(stdout, &inline("NOTHING")), &[nobodys]);
+    let directory = Directory::new();
+    let path = directory.write("format", "%UPSTREAM_WIRE_BYTES_SENT%");
+    let source = format!("log_format: {{text_format_source: {{filename: {}}}}}", path.display());
+    check(&log(stdout, &source), &[&lacking("15:48: …typed_config.log_format.text_format_source")]);
+}

@@ -3,7 +3,7 @@
 use nuncio_api::envoy::{
     config::{
         accesslog::v3::{AccessLog, access_log::ConfigType},
-        core::v3::{SubstitutionFormatString, substitution_format_string::Format},
+        core::v3::{SubstitutionFormatString, data_source::Specifier, substitution_format_string::Format},
     },
     extensions::access_loggers::{
         file::v3::{FileAccessLog, file_access_log},
@@ -28,7 +28,9 @@ fn one(context: &mut Context<'_>, at: &Path<'_>, log: AccessLog) -> Option<model
     if is::<FileAccessLog>(&any) {
         let FileAccessLog { path, access_log_format } = context.unpack(&any, &at)?;
         let format = match access_log_format {
-            Some(file_access_log::AccessLogFormat::Format(format)) => Some(format),
+            Some(file_access_log::AccessLogFormat::Format(text)) => {
+                Some(written(context, &at.field("format"), text))
+            }
             Some(file_access_log::AccessLogFormat::LogFormat(format)) => {
                 text(context, &at.field("log_format"), format)
             }
@@ -41,7 +43,7 @@ fn one(context: &mut Context<'_>, at: &Path<'_>, log: AccessLog) -> Option<model
         };
         Some(model::AccessLog {
             sink: AccessLogSink::File(path),
-            format: format.filter(|text| !text.is_empty()),
+            format: format.filter(|format| !format.text.is_empty()),
         })
     } else if is::<StdoutAccessLog>(&any) {
         let StdoutAccessLog { access_log_format } = context.unpack(&any, &at)?;
@@ -60,7 +62,11 @@ fn one(context: &mut Context<'_>, at: &Path<'_>, log: AccessLog) -> Option<model
     }
 }
 
-fn text(context: &mut Context<'_>, at: &Path<'_>, format: SubstitutionFormatString) -> Option<String> {
+fn text(
+    context: &mut Context<'_>,
+    at: &Path<'_>,
+    format: SubstitutionFormatString,
+) -> Option<model::LogFormat> {
     let SubstitutionFormatString {
         format,
         omit_empty_values: _,
@@ -69,12 +75,19 @@ fn text(context: &mut Context<'_>, at: &Path<'_>, format: SubstitutionFormatStri
         json_format_options: _,
     } = format;
     match format? {
-        Format::TextFormat(text) => Some(text),
+        Format::TextFormat(text) => Some(written(context, &at.field("text_format"), text)),
         Format::TextFormatSource(source) => {
             let at = at.field("text_format_source");
+            let inline = matches!(source.specifier, Some(Specifier::InlineString(_)));
             let bytes = data_source::read(context, &at, source)?;
-            String::from_utf8(bytes).map_err(|_| context.error(&at, "is not UTF-8")).ok()
+            let text = String::from_utf8(bytes).map_err(|_| context.error(&at, "is not UTF-8")).ok()?;
+            let inline_at = at.field("inline_string");
+            Some(written(context, if inline { &inline_at } else { &at }, text))
         }
         Format::JsonFormat(_) => None,
     }
+}
+
+fn written(context: &Context<'_>, at: &Path<'_>, text: String) -> model::LogFormat {
+    model::LogFormat { text, place: context.place(at) }
 }

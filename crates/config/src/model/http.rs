@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use nuncio_router::RouteTable;
 
+use super::Place;
+
 /// Follows `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`.
 #[derive(Clone, Debug)]
 pub struct HttpConnectionManager {
@@ -138,8 +140,17 @@ impl Default for Http2Settings {
 pub struct AccessLog {
     /// Where lines go.
     pub sink: AccessLogSink,
-    /// The format with its command operators; `None`: Envoy's default format.
-    pub format: Option<String>,
+    /// `format` or `log_format`; `None`: Envoy's default format.
+    pub format: Option<LogFormat>,
+}
+
+/// The format of an access log's lines. Follows `envoy.config.core.v3.SubstitutionFormatString` with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFormat {
+    /// The text with its command operators. Not empty.
+    pub text: String,
+    /// Where the text is written, or the field that names its file.
+    pub place: Place,
 }
 
 /// Where access log lines go.

@@ -6,6 +6,7 @@ use nuncio_config::{
     ConfigError, ConfigErrors, ErrorKind, Loaded,
     model::{AccessLog, Admin, Bootstrap, Listener, Place},
 };
+use nuncio_http::access_log::FormatMistake;
 use nuncio_listener::{BindError, BoundListener, ConnectionLimit};
 use nuncio_stats::Registry;
 use nuncio_tls::{Crypto, ServerContext, TlsError};
@@ -88,9 +89,14 @@ fn contexts(
 ) -> Vec<Option<Arc<ServerContext>>> {
     let mut of_listener = |listener: &Listener| {
         let chain = listener.filter_chains.first()?;
-        if let Err(error) = stack::check(chain) {
-            errors.push(error_at(&listener.place, ErrorKind::Semantic, error.to_string()));
-        }
+        errors.extend(stack::check(chain).map(|(place, error)| {
+            let lacking = |mistake: &FormatMistake| {
+                matches!(mistake, FormatMistake::Unknown(_) | FormatMistake::Time { .. })
+            };
+            let is_unsupported = error.mistakes.iter().all(lacking);
+            let kind = if is_unsupported { ErrorKind::Unsupported } else { ErrorKind::Semantic };
+            error_at(place, kind, error.to_string())
+        }));
         let context = ServerContext::new(chain.tls.as_ref()?, crypto);
         let refused = |error: TlsError| error_at(&error.place, ErrorKind::Semantic, error.message);
         context.map(Arc::new).map_err(|all| errors.extend(all.into_iter().map(refused))).ok()
@@ -100,12 +106,11 @@ fn contexts(
 
 /// The admin server writes Envoy's default format only.
 fn check_admin(bootstrap: &Bootstrap, errors: &mut Vec<ConfigError>) {
-    if let Some(admin) = &bootstrap.admin
-        && admin.access_log.iter().any(|log| log.format.is_some())
-    {
+    let logs = bootstrap.admin.iter().flat_map(|admin| &admin.access_log);
+    errors.extend(logs.filter_map(|log| log.format.as_ref()).map(|format| {
         let message = "a format for the admin server's access log is not supported".to_owned();
-        errors.push(error_at(&admin.place, ErrorKind::Unsupported, message));
-    }
+        error_at(&format.place, ErrorKind::Unsupported, message)
+    }));
 }
 
 fn access_logs(bootstrap: &Bootstrap) -> impl Iterator<Item = (&AccessLog, &Place)> {
