@@ -16,6 +16,7 @@ use crate::{
 
 mod access_log;
 mod address;
+mod budget;
 mod cluster;
 mod fields;
 mod header;
@@ -76,8 +77,10 @@ pub(crate) fn upgrade<'t>(
     limits: &Limits,
     issues: &mut Issues,
 ) -> Node<'t> {
-    let budget = limits.nodes.saturating_add(limits.alias_nodes);
-    server::bootstrap(&mut reader::Upgrade::new(source, budget, issues), tree)
+    if !budget::keeps(tree, source, limits, issues) {
+        return fields::Fields::at(tree.mark).node();
+    }
+    server::bootstrap(&mut reader::Upgrade::new(source, issues), tree)
 }
 
 #[cfg(test)]

@@ -86,6 +86,22 @@ fn long_texts_many_times() {
     check(&text, 50, "the aliases stand for more than 16777216 bytes of keys");
 }
 
+/// The same in the v1 format, whose values are copied on the way to the v3 format.
+#[test]
+fn little_text_for_large_v1_files() {
+    let v1 = |start: &str, clusters: &str| {
+        format!("{{{start}listeners: [], admin: {{}}, cluster_manager: {{clusters: [{clusters}]}}}}")
+    };
+    const BYTES: &str = "the aliases stand for more than 16777216 bytes of text";
+    let long = "x".repeat(100_000);
+    let names = many(10_000, |_| "{name: *x},".to_owned());
+    check(&v1(&format!("!ignore x : &x {long}, "), &names), 50, BYTES);
+    let inside = format!("!ignore x : &x {{name: {long}}}, ");
+    check(&v1(&inside, &"*x,".repeat(10_000)), 50, BYTES);
+    let laughs = many(9, |at| format!("!ignore b{at} : &a{} [{}],", at + 1, format!("*a{at},").repeat(10)));
+    check(&v1(&format!("!ignore b : &a0 [x], {laughs}"), "*a9"), 50, VALUES);
+}
+
 #[test]
 fn large_files() {
     let text = format!("node: {{id: {}}}", "x".repeat(100_000_000));

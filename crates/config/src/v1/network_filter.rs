@@ -6,7 +6,7 @@ use super::{
     http,
     listener::Found,
     rate_limit,
-    reader::{Object, Upgrade, describe},
+    reader::{Object, Upgrade, copied_whole, describe},
     schema::{
         Schema, integer, list as list_key, millis, object, percent as percent_key, positive_millis, texts,
         word,
@@ -177,7 +177,7 @@ pub(super) fn free_form<'t>(
     };
     let mut config = Fields::of_type(node.mark, type_name);
     for entry in entries {
-        config.set(entry.key.clone(), up.copy(&entry.value, &at.field(&entry.key)));
+        config.set(entry.key.clone(), copied_whole(&entry.value));
     }
     Some(config)
 }

@@ -19,9 +19,6 @@ use crate::{
 pub(super) struct Upgrade<'u, 't> {
     source: &'u Arc<str>,
     issues: &'u mut Issues,
-    /// How many more values may be read. Aliases are read as often as they stand somewhere.
-    budget: usize,
-    stopped: bool,
     /// How many more unknown keys get a suggestion, which takes time.
     suggestions: usize,
     /// What the top level says and other places need.
@@ -51,8 +48,8 @@ pub(super) struct Object<'o, 'n, 't> {
 }
 
 impl<'u, 't> Upgrade<'u, 't> {
-    pub(super) fn new(source: &'u Arc<str>, budget: usize, issues: &'u mut Issues) -> Self {
-        Self { source, issues, budget, stopped: false, suggestions: 1000, globals: Globals::default() }
+    pub(super) fn new(source: &'u Arc<str>, issues: &'u mut Issues) -> Self {
+        Self { source, issues, suggestions: 1000, globals: Globals::default() }
     }
 
     pub(super) fn error(&mut self, mark: Mark, path: &Path<'_>, kind: ErrorKind, message: impl Into<String>) {
@@ -97,9 +94,6 @@ impl<'u, 't> Upgrade<'u, 't> {
             self.error(node.mark, &path, ErrorKind::Type, message);
             return None;
         };
-        if !self.spend(entries.len() + 1, node.mark, &path) {
-            return None;
-        }
         let mut object = Object { mark: node.mark, path, entries: Vec::new(), written: Vec::new(), schema };
         let mut excused: Vec<&str> = Vec::new();
         let mut misplaced = false;
@@ -174,9 +168,6 @@ impl<'u, 't> Upgrade<'u, 't> {
         let Some(Value::List(items)) = object.get(key).map(Node::resolved) else { return };
         let list = object.path.field(key);
         for (index, item) in items.iter().enumerate() {
-            if self.stopped {
-                break;
-            }
             take(self, item, list.index(index));
         }
     }
@@ -206,46 +197,6 @@ impl<'u, 't> Upgrade<'u, 't> {
                 None
             }
         }
-    }
-
-    /// A copy of free-form data.
-    pub(super) fn copy(&mut self, node: &Node<'t>, path: &Path<'_>) -> Option<Node<'t>> {
-        let inner = match node.resolved() {
-            Value::List(items) => items.len(),
-            Value::Map(entries) => entries.len(),
-            _ => 0,
-        };
-        if !self.spend(inner + 1, node.mark, path) {
-            return None;
-        }
-        let value = match node.resolved() {
-            Value::Scalar(_) | Value::Shared(_) => return copied(node),
-            Value::List(items) => {
-                Value::List(items.iter().map(|item| self.copy(item, path)).collect::<Option<_>>()?)
-            }
-            Value::Map(entries) => {
-                let copies = entries.iter().map(|entry| {
-                    let value = self.copy(&entry.value, path)?;
-                    Some(Entry { mark: entry.mark, key: entry.key.clone(), value })
-                });
-                Value::Map(copies.collect::<Option<_>>()?)
-            }
-        };
-        Some(Node { mark: node.mark, value })
-    }
-
-    /// Counts what is read; false once it is too much.
-    fn spend(&mut self, values: usize, mark: Mark, path: &Path<'_>) -> bool {
-        match self.budget.checked_sub(values) {
-            Some(left) => self.budget = left,
-            None => {
-                if !self.stopped {
-                    self.error(mark, path, ErrorKind::Limit, "the aliases stand for too many values");
-                }
-                self.stopped = true;
-            }
-        }
-        !self.stopped
     }
 
     /// Reports a key that the object may not have, and gives the keys that were meant.
@@ -290,12 +241,7 @@ impl<'u, 't> Upgrade<'u, 't> {
             Kind::Choice(words) => not_a_choice(words, node),
             Kind::Object => node.entries().is_none().then(|| expected("an object", node)),
             Kind::List { least } => match node.resolved() {
-                Value::List(items) => {
-                    if !self.spend(items.len(), node.mark, path) {
-                        return false;
-                    }
-                    too_few(items.len(), least)
-                }
+                Value::List(items) => too_few(items.len(), least),
                 _ => Some(expected("a list", node)),
             },
             Kind::Texts { least, unique } => return self.texts_fit(node, path, least, unique),
@@ -320,9 +266,6 @@ impl<'u, 't> Upgrade<'u, 't> {
             self.error(node.mark, path, kind, message);
             return false;
         };
-        if !self.spend(items.len(), node.mark, path) {
-            return false;
-        }
         if let Some((kind, message)) = too_few(items.len(), least) {
             self.error(node.mark, path, kind, message);
             return false;
@@ -439,6 +382,22 @@ pub(super) fn copied<'t>(node: &Node<'t>) -> Option<Node<'t>> {
         Some(Plain::Null) => return None,
         Some(Plain::Text) | None => fields::text(node.mark, scalar.text.clone()),
     })
+}
+
+/// A copy of free-form data.
+pub(super) fn copied_whole<'t>(node: &Node<'t>) -> Option<Node<'t>> {
+    let value = match node.resolved() {
+        Value::Scalar(_) | Value::Shared(_) => return copied(node),
+        Value::List(items) => Value::List(items.iter().map(copied_whole).collect::<Option<_>>()?),
+        Value::Map(entries) => {
+            let copies = entries.iter().map(|entry| {
+                let value = copied_whole(&entry.value)?;
+                Some(Entry { mark: entry.mark, key: entry.key.clone(), value })
+            });
+            Value::Map(copies.collect::<Option<_>>()?)
+        }
+    };
+    Some(Node { mark: node.mark, value })
 }
 
 fn string<'n>(node: &'n Node<'_>) -> Option<&'n str> {

@@ -3,7 +3,7 @@
 use super::{
     fields::{Fields, list, percent as share_of, text},
     header, rate_limit,
-    reader::{Object, Upgrade, describe},
+    reader::{Object, Upgrade, copied_whole, describe},
     route_action,
     schema::{
         Schema, boolean, choice, list as list_key, millis, object, percent, text as text_key, texts,
@@ -198,7 +198,7 @@ fn opaque_config<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> O
             up.error(entry.value.mark, &at.key(&entry.key), ErrorKind::Type, message);
         }
     }
-    let copy = up.copy(node, &at)?;
+    let copy = copied_whole(node)?;
     let mark = node.mark;
     let filters = Fields::at(mark).with("envoy.filters.http.router", copy);
     Some(Fields::at(mark).with("filter_metadata", filters.node()).node())
