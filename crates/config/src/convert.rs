@@ -111,7 +111,11 @@ fn write(
     let upgraded = v1::is_v1(&tree).then(|| v1::upgrade(&tree, name, &options.limits, issues));
     let v3 = upgraded.as_ref().unwrap_or(&tree);
     let descriptor = nuncio_api::descriptors().get_message_by_name(BOOTSTRAP)?;
-    let message = walk(&descriptor, None, v3, name, options, issues);
+    let mut own = *options;
+    if upgraded.is_some() {
+        own.limits = v1::limits_after(&options.limits);
+    }
+    let message = walk(&descriptor, None, v3, name, &own, issues);
     if issues.has_errors() {
         return None;
     }

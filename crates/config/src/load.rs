@@ -173,17 +173,18 @@ fn read<'t>(
     issues: &mut Issues,
 ) -> Option<Read<'t>> {
     let descriptor = nuncio_api::descriptors().get_message_by_name(message_type)?;
-    let mut trees: Vec<(Arc<str>, Node<'t>)> = Vec::with_capacity(sources.len());
+    let mut trees: Vec<(Arc<str>, Node<'t>, LoadOptions<'_>)> = Vec::with_capacity(sources.len());
     for (source, name) in sources.iter().zip(names) {
         match parse_source(source, &options.limits) {
-            Ok(tree) => trees.push((Arc::clone(name), tree)),
+            Ok(tree) => trees.push((Arc::clone(name), tree, *options)),
             Err(error) => issues.error(root_place(name, error.mark), error.kind, error.message),
         }
     }
     if message_type == BOOTSTRAP {
-        for (name, tree) in &mut trees {
+        for (name, tree, own) in &mut trees {
             if v1::is_v1(tree) {
                 *tree = v1::upgrade(tree, name, &options.limits, issues);
+                own.limits = v1::limits_after(&options.limits);
             }
         }
     }
@@ -192,8 +193,8 @@ fn read<'t>(
     }
     let mut merged: Option<DynamicMessage> = None;
     let mut too_deep_to_merge = false;
-    for (name, tree) in &trees {
-        let message = walk(&descriptor, merged.as_ref(), tree, name, options, issues);
+    for (name, tree, own) in &trees {
+        let message = walk(&descriptor, merged.as_ref(), tree, name, own, issues);
         merged = match merged.take() {
             None => Some(message),
             Some(base) => merge(&descriptor, base, message),
@@ -203,7 +204,7 @@ fn read<'t>(
     if issues.has_error_of(ErrorKind::Limit) || issues.is_full() {
         return None;
     }
-    let places = Places::new(trees);
+    let places = Places::new(trees.into_iter().map(|(name, tree, _)| (name, tree)).collect());
     if too_deep_to_merge {
         too_deep(issues, &places);
         return None;

@@ -23,6 +23,7 @@ mod header;
 mod health_check;
 mod http;
 mod http_filter;
+mod ip_tagging;
 mod listener;
 mod network_filter;
 mod poller;
@@ -81,6 +82,12 @@ pub(crate) fn upgrade<'t>(
         return fields::Fields::at(tree.mark).node();
     }
     server::bootstrap(&mut reader::Upgrade::new(source, issues), tree)
+}
+
+/// Limits for what `upgrade` gives. The aliases of the file are gone from it; what it has in several places are values
+/// that v3 wants in each, and they may be as many as those of a file.
+pub(crate) fn limits_after(limits: &Limits) -> Limits {
+    Limits { alias_nodes: limits.nodes, alias_bytes: limits.bytes, ..*limits }
 }
 
 #[cfg(test)]

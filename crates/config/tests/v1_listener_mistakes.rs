@@ -126,7 +126,7 @@ fn connection_managers() {
             r#""codec_type": "auto", "stat_prefix": "s", "route_config": {"virtual_hosts": []}, "filters": [{"name": "router", "config": {}}], "rds": {"cluster": "a", "route_config_name": "r"}"#,
         ),
         &[
-            "f.json:3:91: listeners[0].filters[0].config: \"route_config\" and \"rds\" exclude each other",
+            "f.json:4:129: listeners[0].filters[0].config: \"route_config\" and \"rds\" exclude each other",
             "f.json:4:136: listeners[0].filters[0].config.rds: v1's route discovery service (GET /v1/routes/...) is not supported yet",
         ],
     );
@@ -218,7 +218,7 @@ fn routes() {
     check(
         &route(r#""prefix": "/", "path": "/", "cluster": "a""#),
         &[
-            "f.json:4:168: listeners[0].filters[0].config.route_config.virtual_hosts[0].routes[0]: \"prefix\" and \"path\" exclude each other",
+            "f.json:5:16: listeners[0].filters[0].config.route_config.virtual_hosts[0].routes[0]: \"prefix\" and \"path\" exclude each other",
         ],
     );
     check(
@@ -236,7 +236,7 @@ fn routes() {
     check(
         &route(r#""prefix": "/", "cluster": "a", "cluster_header": "b""#),
         &[
-            "f.json:4:168: listeners[0].filters[0].config.route_config.virtual_hosts[0].routes[0]: \"cluster\" and \"cluster_header\" exclude each other",
+            "f.json:5:32: listeners[0].filters[0].config.route_config.virtual_hosts[0].routes[0]: \"cluster\" and \"cluster_header\" exclude each other",
         ],
     );
     check(

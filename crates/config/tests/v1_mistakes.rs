@@ -276,7 +276,7 @@ fn addresses() {
     check(&listener(r#""filters": []"#), &["f.json:2:15: listeners[0].address: is required"]);
     check(
         &listener(r#""address": "tcp://127.0.0.1:80", "port": 80, "filters": []"#),
-        &["f.json:2:15: listeners[0]: \"address\" and \"port\" exclude each other"],
+        &["f.json:3:34: listeners[0]: \"address\" and \"port\" exclude each other"],
     );
     check(
         &listener(r#""port": 65536, "filters": []"#),
@@ -337,7 +337,7 @@ fn addresses() {
             r#""clusters": []"#,
             r#", "statsd_udp_ip_address": "127.0.0.1:8125", "statsd_local_udp_port": 8125"#,
         ),
-        &["f.json:1:1: \"statsd_udp_ip_address\" and \"statsd_local_udp_port\" exclude each other"],
+        &["f.json:7:46: \"statsd_udp_ip_address\" and \"statsd_local_udp_port\" exclude each other"],
     );
 }
 

@@ -3,7 +3,7 @@
 use super::{
     fields::{Fields, extension, integer, list},
     reader::{Object, Upgrade},
-    schema::{Schema, choice, integer as integer_key, list as list_key, object, text as text_key, word},
+    schema::{Schema, any, choice, integer as integer_key, list as list_key, object, text as text_key, word},
 };
 use crate::tree::{Mark, Node};
 
@@ -22,6 +22,19 @@ const FILTER_TYPES: &[(&str, &str)] = &[
 
 /// Which type the filter has decides what else it may hold.
 const FILTER: Schema = Schema::new("a v1 access log filter", &[choice("type", FILTER_TYPES).required()]);
+
+/// A filter whose type is missing or wrong, which is all that is said of it.
+const UNCLEAR: Schema = Schema::new(
+    "a v1 access log filter",
+    &[
+        choice("type", FILTER_TYPES).required(),
+        any("op"),
+        any("value"),
+        any("runtime_key"),
+        any("key"),
+        any("filters"),
+    ],
+);
 
 const COMPARISON: Schema = Schema::new(
     "a v1 access log filter that compares",
@@ -73,7 +86,8 @@ fn filter<'t>(up: &mut Upgrade<'_, 't>, node: &Node<'t>, path: crate::path::Path
         Some("status_code" | "duration") => &COMPARISON,
         Some("runtime") => &RUNTIME,
         Some("logical_and" | "logical_or") => &LOGICAL,
-        _ => &FILTER,
+        Some("not_healthcheck" | "traceable_request") => &FILTER,
+        _ => &UNCLEAR,
     };
     let object = up.read(node, path, schema)?;
     let field = object.choice("type")?;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     fields::{Fields, integer, text},
-    reader::{Object, Upgrade},
+    reader::{Object, Upgrade, shortened},
 };
 use crate::{
     error::ErrorKind,
@@ -55,10 +55,16 @@ pub(super) fn from_url<'t>(
             Some(Fields::at(mark).with("pipe", pipe).node())
         }
         Err(message) => {
-            up.error(mark, path, ErrorKind::Rule, message);
+            up.error(mark, path, ErrorKind::Rule, unless_long(url, message));
             None
         }
     }
+}
+
+/// Reasons show what is written, which may be long.
+fn unless_long(written: &str, message: String) -> String {
+    const LONG: usize = 300;
+    if written.len() <= LONG { message } else { format!("{:?} is no address", shortened(written)) }
 }
 
 /// An IP address and a port without a scheme, as statsd and DNS servers are written.
@@ -79,7 +85,7 @@ pub(super) fn ip_and_port<'t>(
     match parsed {
         Ok((host, port)) => Some(socket(mark, host, port.into(), udp)),
         Err(message) => {
-            up.error(mark, path, ErrorKind::Rule, message);
+            up.error(mark, path, ErrorKind::Rule, unless_long(written, message));
             None
         }
     }
@@ -143,7 +149,8 @@ fn mask(length: u8) -> u128 {
 pub(super) fn cidr(up: &mut Upgrade<'_, '_>, mark: Mark, path: &Path<'_>, written: &str) -> Option<Range> {
     let range = Range::read(written);
     if range.is_none() {
-        let message = format!("{written:?} is not a range of IP addresses such as \"10.0.0.0/8\"");
+        let message =
+            format!("{:?} is not a range of IP addresses such as \"10.0.0.0/8\"", shortened(written));
         up.error(mark, path, ErrorKind::Rule, message);
     }
     range
@@ -156,12 +163,13 @@ enum Parsed {
 
 fn read_url(url: &str, host: Host) -> Result<Parsed, String> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        let (scheme, port) = match (url.starts_with('/'), host_and_port(url)) {
+        let address = url.strip_prefix("tcp:").map_or(url, |rest| rest.trim_start_matches('/'));
+        let (scheme, port) = match (url.starts_with('/'), host_and_port(address)) {
             (true, _) => ("unix", ""),
             (false, Ok(_)) => ("tcp", ""),
             (false, Err(_)) => ("tcp", ":80"),
         };
-        let meant = did_you_mean(&format!("{scheme}://{url}{port}"));
+        let meant = did_you_mean(&format!("{scheme}://{address}{port}"));
         return Err(format!("{url:?} does not say how to connect{meant}"));
     };
     match scheme {

@@ -177,19 +177,23 @@ fn discovered<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) {
 }
 
 fn hosts<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Option<Node<'t>> {
-    let discovery = object.choice("type")?;
+    let discovery = object.choice("type").unwrap_or_default();
     let host = match discovery {
         "STATIC" => Host::Static,
         "STRICT_DNS" | "LOGICAL_DNS" => Host::Name,
         "ORIGINAL_DST" => {
+            up.each(object, "hosts", &HOST, |_, _| None);
             if object.is_written("hosts") {
                 let message = "a cluster of the type \"original_dst\" has no hosts of its own";
                 up.semantic(object.mark_of("hosts"), &object.path.field("hosts"), message);
             }
             return None;
         }
-        // The discovery service tells the hosts; v1 did not look at these.
-        _ => return None,
+        // The discovery service tells the hosts; v1 did not look where these are.
+        _ => {
+            up.each(object, "hosts", &HOST, |_, _| None);
+            return None;
+        }
     };
     if !object.is_written("hosts") {
         up.error(object.mark, &object.path.field("hosts"), ErrorKind::Rule, "is required");

@@ -98,7 +98,8 @@ pub(super) fn manager<'t>(
             http_filter::upgrade(up, filter, &mut told)
         }),
     );
-    manager.set("request_timeout", told.request_timeout);
+    let timeout = told.request_timeout.map(|(at, seconds)| duration(at, seconds.saturating_mul(1000)));
+    manager.set("request_timeout", timeout);
     for field in ["add_user_agent", "server_name", "use_remote_address", "generate_request_id"] {
         manager.set(field, object.copied(field));
     }

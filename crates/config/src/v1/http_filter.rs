@@ -1,8 +1,8 @@
 //! HTTP filters, by their v1 names.
 
 use super::{
-    fields::{Fields, duration, list, percent, text},
-    header,
+    fields::{Fields, list, percent, text},
+    header, ip_tagging,
     network_filter::{ext_authz, free_form, named, unknown},
     rate_limit,
     reader::{Object, Upgrade},
@@ -11,7 +11,10 @@ use super::{
         positive_millis, texts, unique_texts, word,
     },
 };
-use crate::{error::ErrorKind, tree::Node};
+use crate::{
+    error::ErrorKind,
+    tree::{Mark, Node},
+};
 
 /// `type` told which way a filter works; v1 ignored it from 1.5 on.
 pub(super) const FILTER: Schema = Schema::new(
@@ -26,8 +29,8 @@ pub(super) const FILTER: Schema = Schema::new(
 /// What filters have to tell the connection manager, because v3 says it there.
 #[derive(Default)]
 pub(super) struct Told<'t> {
-    /// The buffer filter's `max_request_time_s`.
-    pub(super) request_timeout: Option<Node<'t>>,
+    /// The shortest `max_request_time_s` of the buffer filters, where it is, in seconds. 0 is none.
+    pub(super) request_timeout: Option<(Mark, i64)>,
     /// The router's `start_child_span`.
     pub(super) child_span: Option<Node<'t>>,
 }
@@ -192,7 +195,7 @@ pub(super) fn upgrade<'t>(
         "http_dynamo_filter" => gone(up, filter, &EMPTY, "it counted requests to DynamoDB"),
         "squash" => gone(up, filter, &SQUASH, "it attached debuggers"),
         "ip_tagging" => {
-            let config = free_form(up, filter, "envoy.extensions.filters.http.ip_tagging.v3.IPTagging")?;
+            let config = ip_tagging::upgrade(up, filter)?;
             named(filter, "envoy.filters.http.ip_tagging", config)
         }
         "header_to_metadata" => {
@@ -257,7 +260,10 @@ fn buffer<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>, told: &mut 
         let message = "becomes the \"request_timeout\" of the connection manager, where the time runs from the start \
                        of the request; v1's ran from its body";
         up.lossy(mark, &config.path.field(TIME), message);
-        told.request_timeout = Some(duration(mark, seconds.saturating_mul(1000)));
+        match told.request_timeout {
+            Some((_, shortest)) if shortest != 0 && (seconds == 0 || shortest <= seconds) => {}
+            _ => told.request_timeout = Some((mark, seconds)),
+        }
     }
     Fields::of_type(config.mark, "envoy.extensions.filters.http.buffer.v3.Buffer")
         .with("max_request_bytes", config.copied("max_request_bytes"))
@@ -292,6 +298,9 @@ fn fault<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>) -> Fields<'t
 
 fn rate_limit<'t>(up: &mut Upgrade<'_, 't>, config: &Object<'_, '_, 't>) -> Option<Fields<'t>> {
     let service = rate_limit::service(up, config)?;
+    if config.choice("request_type").is_some_and(|kind| kind != "both") {
+        up.trusts_nobody(config, "request_type");
+    }
     let filter = Fields::of_type(config.mark, "envoy.extensions.filters.http.ratelimit.v3.RateLimit")
         .with("domain", config.copied("domain"))
         .with("stage", config.copied("stage"))

@@ -6,7 +6,7 @@ use super::{
     http,
     listener::Found,
     rate_limit,
-    reader::{Object, Upgrade, copied_whole, describe},
+    reader::{Object, Upgrade, copied_whole, describe, shortened},
     schema::{
         Schema, integer, list as list_key, millis, object, percent as percent_key, positive_millis, texts,
         word,
@@ -148,7 +148,7 @@ pub(super) fn unknown(
     names: &'static [&'static str],
 ) {
     let meant = did_you_mean(name, names.iter().copied());
-    let message = format!("v1 has no {sort} filter {name:?}{meant}");
+    let message = format!("v1 has no {sort} filter {:?}{meant}", shortened(name));
     up.error(filter.mark_of("name"), &filter.path.field("name"), ErrorKind::Unknown, message);
 }
 

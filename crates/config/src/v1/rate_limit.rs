@@ -4,7 +4,7 @@ use super::{
     fields::{Fields, list},
     header,
     reader::{Object, Upgrade},
-    schema::{Schema, boolean, choice, integer, list as list_key, word},
+    schema::{Schema, any, boolean, choice, integer, list as list_key, word},
 };
 use crate::tree::Node;
 
@@ -22,6 +22,19 @@ const TYPES: &[(&str, &str)] = &[
     ("generic_key", "generic_key"),
     ("header_value_match", "header_value_match"),
 ];
+
+/// An action whose type is missing or wrong, which is all that is said of it.
+const UNCLEAR: Schema = Schema::new(
+    "a v1 rate limit action",
+    &[
+        choice("type", TYPES).required(),
+        any("header_name"),
+        any("descriptor_key"),
+        any("descriptor_value"),
+        any("expect_match"),
+        any("headers"),
+    ],
+);
 
 /// Which type the action has decides what else it may hold.
 const ACTION: Schema = Schema::new("a v1 rate limit action", &[choice("type", TYPES).required()]);
@@ -65,7 +78,8 @@ pub(super) fn limit<'t>(up: &mut Upgrade<'_, 't>, limit: &Object<'_, '_, 't>) ->
             Some("request_headers") => &HEADERS,
             Some("generic_key") => &KEY,
             Some("header_value_match") => &MATCH,
-            _ => &ACTION,
+            Some("source_cluster" | "destination_cluster" | "remote_address") => &ACTION,
+            _ => &UNCLEAR,
         };
         if let Some(object) = up.read(item, at, schema) {
             actions.extend(action(up, &object));

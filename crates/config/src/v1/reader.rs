@@ -12,7 +12,7 @@ use crate::{
     path::Path,
     redact::looks_secret,
     suggest::{closest, in_words},
-    tree::{Entry, Mark, Node, Plain, Value},
+    tree::{Entry, Mark, Node, Plain, Scalar, Value},
 };
 
 /// What the upgrade of one file knows while it goes on.
@@ -68,6 +68,11 @@ impl<'u, 't> Upgrade<'u, 't> {
         self.issues.warning(place, WarningKind::Lossy, message);
     }
 
+    /// Warns that a condition on internal requests may hold for fewer requests than it did.
+    pub(super) fn trusts_nobody(&mut self, object: &Object<'_, '_, 't>, key: &'static str) {
+        self.lossy(object.mark_of(key), &object.path.field(key), NOBODY_IS_INTERNAL);
+    }
+
     fn place(&self, mark: Mark, path: &Path<'_>) -> Place {
         Place::at(self.source, mark, path.to_string())
     }
@@ -100,7 +105,7 @@ impl<'u, 't> Upgrade<'u, 't> {
         for entry in entries {
             match schema.keys.iter().find(|key| key.name == entry.key) {
                 Some(key) if object.is_written(key.name) => {
-                    let message = format!("{:?} is given twice", entry.key);
+                    let message = format!("{:?} is given twice", shortened(&entry.key));
                     self.error(entry.mark, &path, ErrorKind::Type, message);
                 }
                 Some(key) => {
@@ -193,7 +198,9 @@ impl<'u, 't> Upgrade<'u, 't> {
             [one] => Some(one),
             several => {
                 let message = format!("{} exclude each other", quoted(several, " and "));
-                self.error(object.mark, &object.path, ErrorKind::Rule, message);
+                let second = object.entries.iter().filter(|(key, _)| several.contains(&key.name)).nth(1);
+                let mark = second.map_or(object.mark, |(_, entry)| entry.mark);
+                self.error(mark, &object.path, ErrorKind::Rule, message);
                 None
             }
         }
@@ -214,7 +221,8 @@ impl<'u, 't> Upgrade<'u, 't> {
         let candidates = schema.keys.iter().take_while(|_| self.suggestions > 0).map(|key| key.name);
         let meant = closest(&entry.key, candidates);
         self.suggestions = self.suggestions.saturating_sub(1);
-        let message = format!("unknown key {:?} in {}{}", entry.key, schema.name, in_words(meant));
+        let message =
+            format!("unknown key {:?} in {}{}", shortened(&entry.key), schema.name, in_words(meant));
         if schema.open {
             let place = self.place(entry.mark, path);
             self.issues.warning(place, WarningKind::Unknown, format!("{message}; it is ignored, as by v1"));
@@ -277,7 +285,7 @@ impl<'u, 't> Upgrade<'u, 't> {
             let problem = match string(item) {
                 None => Some(expected("a string", item)),
                 Some(text) if unique && !seen.insert(text) => {
-                    Some((ErrorKind::Rule, format!("{text:?} is in the list already")))
+                    Some((ErrorKind::Rule, format!("{:?} is in the list already", shortened(text))))
                 }
                 Some(_) => None,
             };
@@ -384,20 +392,25 @@ pub(super) fn copied<'t>(node: &Node<'t>) -> Option<Node<'t>> {
     })
 }
 
-/// A copy of free-form data.
-pub(super) fn copied_whole<'t>(node: &Node<'t>) -> Option<Node<'t>> {
+/// A copy of free-form data, nulls and all.
+pub(super) fn copied_whole<'t>(node: &Node<'t>) -> Node<'t> {
     let value = match node.resolved() {
-        Value::Scalar(_) | Value::Shared(_) => return copied(node),
-        Value::List(items) => Value::List(items.iter().map(copied_whole).collect::<Option<_>>()?),
+        Value::Shared(inner) => return copied_whole(inner),
+        Value::Scalar(scalar) => {
+            let null = || Scalar { text: scalar.text.clone(), quoted: scalar.quoted };
+            return copied(node).unwrap_or_else(|| Node { mark: node.mark, value: Value::Scalar(null()) });
+        }
+        Value::List(items) => Value::List(items.iter().map(copied_whole).collect()),
         Value::Map(entries) => {
-            let copies = entries.iter().map(|entry| {
-                let value = copied_whole(&entry.value)?;
-                Some(Entry { mark: entry.mark, key: entry.key.clone(), value })
-            });
-            Value::Map(copies.collect::<Option<_>>()?)
+            let copy = |entry: &Entry<'t>| Entry {
+                mark: entry.mark,
+                key: entry.key.clone(),
+                value: copied_whole(&entry.value),
+            };
+            Value::Map(entries.iter().map(copy).collect())
         }
     };
-    Some(Node { mark: node.mark, value })
+    Node { mark: node.mark, value }
 }
 
 fn string<'n>(node: &'n Node<'_>) -> Option<&'n str> {
@@ -465,9 +478,20 @@ fn too_few(count: usize, least: usize) -> Option<(ErrorKind, String)> {
     Some((ErrorKind::Rule, message))
 }
 
+pub(super) const NOBODY_IS_INTERNAL: &str =
+    "no address is internal any more; for v1 those of RFC 1918 and loopback were";
+
+/// A text for a message, cut if it is long.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default().to_owned() + "…").into(),
+        None => text.into(),
+    }
+}
+
 /// What stands there, in words.
 pub(super) fn describe(node: &Node<'_>) -> Cow<'static, str> {
-    const SHOWN: usize = 60;
     match node.resolved() {
         Value::List(_) => "a list".into(),
         Value::Scalar(scalar) => match scalar.plain() {
@@ -476,11 +500,7 @@ pub(super) fn describe(node: &Node<'_>) -> Cow<'static, str> {
             Some(Plain::Bool(value)) => value.to_string().into(),
             Some(Plain::Int(_)) => format!("the number {}", scalar.text).into(),
             Some(Plain::Text) if is_fraction(&scalar.text) => format!("the number {}", scalar.text).into(),
-            _ if scalar.text.chars().count() > SHOWN => {
-                let start: String = scalar.text.chars().take(SHOWN).collect();
-                format!("the string {:?}", start + "…").into()
-            }
-            _ => format!("the string {:?}", scalar.text).into(),
+            _ => format!("the string {:?}", shortened(&scalar.text)).into(),
         },
         Value::Map(_) | Value::Shared(_) => "an object".into(),
     }

@@ -102,6 +102,9 @@ const CORS: Schema = Schema::new(
 const DECORATOR: Schema = Schema::new("a v1 decorator", &[word("operation").required()]);
 
 pub(super) fn table<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Node<'t> {
+    if !object.texts("internal_only_headers").is_empty() {
+        up.trusts_nobody(object, "internal_only_headers");
+    }
     Fields::at(object.mark)
         .with("virtual_hosts", up.each(object, "virtual_hosts", &VIRTUAL_HOST, virtual_host))
         .with("validate_clusters", object.copied("validate_clusters"))
@@ -117,6 +120,15 @@ fn headers<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>, key: &'sta
 }
 
 fn virtual_host<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> Option<Node<'t>> {
+    if object.choice("require_ssl") == Some("EXTERNAL_ONLY") {
+        up.trusts_nobody(object, "require_ssl");
+    }
+    for (index, (mark, domain)) in object.texts("domains").into_iter().enumerate() {
+        if domain.len() > 1 && domain.ends_with('*') {
+            let message = "every name that begins so fits; v1 took the \"*\" at the end as it is";
+            up.lossy(mark, &object.path.field("domains").index(index), message);
+        }
+    }
     let host = Fields::at(object.mark)
         .with("name", object.copied("name"))
         .with("domains", object.copied_texts("domains"))
@@ -198,7 +210,7 @@ fn opaque_config<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) -> O
             up.error(entry.value.mark, &at.key(&entry.key), ErrorKind::Type, message);
         }
     }
-    let copy = copied_whole(node)?;
+    let copy = copied_whole(node);
     let mark = node.mark;
     let filters = Fields::at(mark).with("envoy.filters.http.router", copy);
     Some(Fields::at(mark).with("filter_metadata", filters.node()).node())

@@ -43,10 +43,19 @@ pub(super) fn action<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>, 
             let at = object.path.field("use_websocket");
             up.semantic(object.mark_of("use_websocket"), &at, "a redirect cannot use WebSocket");
         }
+        unused(up, object);
         route.set("redirect", redirect(object));
     } else {
         route.set("route", forward(up, object));
     }
+}
+
+/// What a redirect has no use for must still be right.
+fn unused<'t>(up: &mut Upgrade<'_, 't>, object: &Object<'_, '_, 't>) {
+    for (key, schema) in [("retry_policy", &RETRY), ("shadow", &SHADOW), ("hash_policy", &HASH)] {
+        up.child(object, key, schema, |_, _| ());
+    }
+    up.each(object, "rate_limits", &rate_limit::LIMIT, rate_limit::limit);
 }
 
 fn redirect<'t>(object: &Object<'_, '_, 't>) -> Node<'t> {
@@ -55,7 +64,7 @@ fn redirect<'t>(object: &Object<'_, '_, 't>) -> Node<'t> {
         redirect.set(*field, object.copied(field));
     }
     // v1's path stood for the path and the query; v3 keeps the query of the request where the new path has none.
-    if object.text("path_redirect").is_some_and(|path| !path.contains('?')) {
+    if object.text("path_redirect").is_some_and(|path| !path.is_empty() && !path.contains('?')) {
         redirect.set("strip_query", truth(object.mark_of("path_redirect"), true));
     }
     redirect.node()

@@ -8,7 +8,7 @@ use super::{
     fields::{Fields, duration, extension, integer, list},
     listener::Found,
     network_filter::Chain,
-    reader::{Object, Upgrade, shared},
+    reader::{Object, Upgrade, shared, shortened},
     schema::{Schema, list as list_key, object, texts, word},
     tcp_conditions::Conditions,
 };
@@ -265,8 +265,10 @@ fn ports(up: &mut Upgrade<'_, '_>, route: &Object<'_, '_, '_>, key: &'static str
             // Nothing comes from or goes to port 0.
             (Ok(first), Ok(last)) if first <= last && last > 0 => spans.push((first.max(1), last)),
             _ => {
-                let message =
-                    format!("{part:?} is neither a port nor a range of ports such as \"1024-2048\"");
+                let message = format!(
+                    "{:?} is neither a port nor a range of ports such as \"1024-2048\"",
+                    shortened(part)
+                );
                 up.error(mark, &at, ErrorKind::Rule, message);
                 return None;
             }
