@@ -49,7 +49,8 @@
 //! A lookup allocates nothing, and its cost hardly depends on the number of routes: up to 16 are compared one by
 //! one, more are found through a hash map of whole paths and a trie of prefixes. The answer is always that of
 //! trying all in order. Regular expressions and URI templates are kept by the literal text that they start with;
-//! those that start alike share an automaton.
+//! those that start alike share an automaton. Only an automaton that is too large to be built beforehand, and several
+//! values of one header with more than 512 bytes in all, may allocate.
 //!
 //! # What it leaves to others
 //!

@@ -67,7 +67,7 @@ impl<P> RouteTable<P> {
     /// The route for a request.
     ///
     /// A pure function: the same head and random number have the same answer on any thread, and nothing is
-    /// allocated. The random number is for what goes by chance, such as
+    /// allocated but in the two cases that the crate's documentation names. The random number is for what goes by chance, such as
     /// [`runtime_fraction`](crate::RouteMatch::runtime_fraction); as in Envoy, all decisions of one lookup use the
     /// same number.
     ///
