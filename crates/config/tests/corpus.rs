@@ -1,29 +1,19 @@
 //! The texts that the fuzz target `load` has found worth keeping: each leads to code that the others do not reach.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use nuncio_config::{
-    Externals, Format, LoadOptions, Source, convert, load, load_route_table,
+    Format, Source, convert, load, load_route_table,
     render::{Renderer, in_order},
 };
 
-/// The texts decide which files are named, so none is read.
-struct Nothing;
-
-impl Externals for Nothing {
-    fn file(&self, _: &str) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn variable(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-}
+#[path = "../fuzz/fuzz_targets/nothing.rs"]
+mod nothing;
 
 #[test]
 fn every_text_is_loaded_or_refused_with_errors_that_can_be_shown() {
-    let options = LoadOptions { externals: Some(&Nothing), ..LoadOptions::default() };
+    let options = nothing::options();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let (mut loaded, mut refused) = (0, 0);
     for file in fs::read_dir(folder).unwrap() {

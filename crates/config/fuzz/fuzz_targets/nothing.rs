@@ -16,6 +16,6 @@ impl Externals for Nothing {
     }
 }
 
-pub fn options() -> LoadOptions<'static> {
+pub(crate) fn options() -> LoadOptions<'static> {
     LoadOptions { externals: Some(&Nothing), ..LoadOptions::default() }
 }

@@ -84,7 +84,6 @@ impl Writer<'_> {
             "Value" => self.dynamic_value(message, path),
             "Duration" => Some(Json::String(duration(message)?)),
             "Timestamp" => Some(Json::String(timestamp(message)?)),
-            "FieldMask" => Some(Json::String(field_mask(message)?)),
             _ if name.ends_with("Value") => {
                 let field = message.descriptor().get_field_by_name("value")?;
                 self.value(&field.kind(), &message.get_field(&field), path)
@@ -197,28 +196,4 @@ fn timestamp(message: &DynamicMessage) -> Option<String> {
     let time = message.transcode_to::<prost_types::Timestamp>().ok()?;
     let text = time.to_string();
     (text.parse::<prost_types::Timestamp>().ok()? == time).then_some(text)
-}
-
-/// In camel case, unless a name would not come back from there.
-fn field_mask(message: &DynamicMessage) -> Option<String> {
-    let mask = message.transcode_to::<prost_types::FieldMask>().ok()?;
-    let mut paths = Vec::with_capacity(mask.paths.len());
-    for path in &mask.paths {
-        let mut camel = String::with_capacity(path.len());
-        let mut upper = false;
-        for letter in path.chars() {
-            match letter {
-                _ if upper && letter.is_ascii_lowercase() => camel.push(letter.to_ascii_uppercase()),
-                _ if upper || letter.is_ascii_uppercase() || letter == ',' => return None,
-                '_' => {}
-                _ => camel.push(letter),
-            }
-            upper = letter == '_';
-        }
-        if upper || path.is_empty() {
-            return None;
-        }
-        paths.push(camel);
-    }
-    Some(paths.join(","))
 }

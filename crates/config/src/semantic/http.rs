@@ -16,19 +16,23 @@ pub(super) fn of_message(full_name: &str) -> Option<Check> {
     }
 }
 
+/// Each kind of upgrade may be in the list `upgrade_configs` of a connection manager or a route once.
+pub(super) fn upgrade_types(scope: &mut Scope<'_>, message: &DynamicMessage, at: &Path<'_>) {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for (index, upgrade) in message.messages("upgrade_configs").enumerate() {
+        let kind = upgrade.text("upgrade_type");
+        if !seen.insert(kind.to_ascii_lowercase()) {
+            scope.error(&at.index(index).field("upgrade_type"), format!("{kind:?} is in the list already"));
+        }
+    }
+}
+
 fn manager(scope: &mut Scope<'_>, message: &DynamicMessage, path: &Path<'_>) {
     filters(scope, message, path, "http_filters");
     let at = path.field("upgrade_configs");
-    let mut seen: BTreeSet<String> = BTreeSet::new();
+    upgrade_types(scope, message, &at);
     for (index, upgrade) in message.messages("upgrade_configs").enumerate() {
-        let at = at.index(index);
-        let kind = upgrade.text("upgrade_type");
-        let lower = kind.to_ascii_lowercase();
-        if seen.contains(&lower) {
-            scope.error(&at.field("upgrade_type"), format!("{kind:?} is in the list already"));
-        }
-        seen.insert(lower);
-        filters(scope, upgrade, &at, "filters");
+        filters(scope, upgrade, &at.index(index), "filters");
     }
     if message.flag("strip_any_host_port") && message.flag("strip_matching_host_port") {
         let error = "cannot be set together with \"strip_any_host_port\", which does more; use one of them";

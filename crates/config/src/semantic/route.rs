@@ -1,10 +1,8 @@
 //! Routes: where they lead, and what they may not say at once.
 
-use std::collections::BTreeSet;
-
 use prost_reflect::{DynamicMessage, Value};
 
-use super::{Check, Scope, fields::Fields as _, headers};
+use super::{Check, Scope, fields::Fields as _, headers, http};
 use crate::path::Path;
 
 pub(super) fn of_message(full_name: &str) -> Option<Check> {
@@ -123,18 +121,11 @@ fn action(scope: &mut Scope<'_>, message: &DynamicMessage, path: &Path<'_>) {
         scope.error(&path.field(second), format!("{first:?} is set too; a path is rewritten in one way"));
     }
     let at = path.field("upgrade_configs");
-    let mut seen: BTreeSet<String> = BTreeSet::new();
+    http::upgrade_types(scope, message, &at);
     for (index, upgrade) in message.messages("upgrade_configs").enumerate() {
-        let at = at.index(index);
-        let kind = upgrade.text("upgrade_type");
-        let lower = kind.to_ascii_lowercase();
-        if seen.contains(&lower) {
-            scope.error(&at.field("upgrade_type"), format!("{kind:?} is in the list already"));
+        if upgrade.has("connect_config") && !upgrade.text("upgrade_type").eq_ignore_ascii_case("connect") {
+            scope.error(&at.index(index).field("connect_config"), "is only for the upgrade type CONNECT");
         }
-        if upgrade.has("connect_config") && lower != "connect" {
-            scope.error(&at.field("connect_config"), "is only for the upgrade type CONNECT");
-        }
-        seen.insert(lower);
     }
 }
 
